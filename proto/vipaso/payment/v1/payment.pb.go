@@ -1434,6 +1434,80 @@ func (x *PaymentAwaiting) GetPaymentId() string {
 	return ""
 }
 
+// PaymentAccepted: this customer's voucher is stored and about to be sent. In
+// the event log and the timeline; not in the customer's own stream.
+type PaymentAccepted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payment.
+	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// What was asked for.
+	Amount string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What was added.
+	Tip string `protobuf:"bytes,3,opt,name=tip,proto3" json:"tip,omitempty"`
+	// ISO 4217 code.
+	Currency      string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentAccepted) Reset() {
+	*x = PaymentAccepted{}
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentAccepted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentAccepted) ProtoMessage() {}
+
+func (x *PaymentAccepted) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentAccepted.ProtoReflect.Descriptor instead.
+func (*PaymentAccepted) Descriptor() ([]byte, []int) {
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PaymentAccepted) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *PaymentAccepted) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *PaymentAccepted) GetTip() string {
+	if x != nil {
+		return x.Tip
+	}
+	return ""
+}
+
+func (x *PaymentAccepted) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
 // Disconnected: a link to a payer or till ended.
 type Disconnected struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1447,7 +1521,7 @@ type Disconnected struct {
 
 func (x *Disconnected) Reset() {
 	*x = Disconnected{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[13]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1533,7 @@ func (x *Disconnected) String() string {
 func (*Disconnected) ProtoMessage() {}
 
 func (x *Disconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[13]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1546,7 @@ func (x *Disconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnected.ProtoReflect.Descriptor instead.
 func (*Disconnected) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{13}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Disconnected) GetPaymentId() string {
@@ -1502,7 +1576,7 @@ type PreAuthorizationChanged struct {
 
 func (x *PreAuthorizationChanged) Reset() {
 	*x = PreAuthorizationChanged{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[14]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1588,7 @@ func (x *PreAuthorizationChanged) String() string {
 func (*PreAuthorizationChanged) ProtoMessage() {}
 
 func (x *PreAuthorizationChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[14]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1601,7 @@ func (x *PreAuthorizationChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreAuthorizationChanged.ProtoReflect.Descriptor instead.
 func (*PreAuthorizationChanged) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{14}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PreAuthorizationChanged) GetPreAuthorizationId() string {
@@ -1558,7 +1632,7 @@ type DeviceChanged struct {
 
 func (x *DeviceChanged) Reset() {
 	*x = DeviceChanged{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[15]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1644,7 @@ func (x *DeviceChanged) String() string {
 func (*DeviceChanged) ProtoMessage() {}
 
 func (x *DeviceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[15]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1657,7 @@ func (x *DeviceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceChanged.ProtoReflect.Descriptor instead.
 func (*DeviceChanged) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{15}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeviceChanged) GetWhat() string {
@@ -1625,6 +1699,7 @@ type Event struct {
 	//	*Event_Disconnected
 	//	*Event_PreAuthorizationChanged
 	//	*Event_DeviceChanged
+	//	*Event_PaymentAccepted
 	Event         isEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1632,7 +1707,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[16]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1719,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[16]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1732,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{16}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -1807,6 +1882,15 @@ func (x *Event) GetDeviceChanged() *DeviceChanged {
 	return nil
 }
 
+func (x *Event) GetPaymentAccepted() *PaymentAccepted {
+	if x != nil {
+		if x, ok := x.Event.(*Event_PaymentAccepted); ok {
+			return x.PaymentAccepted
+		}
+	}
+	return nil
+}
+
 type isEvent_Event interface {
 	isEvent_Event()
 }
@@ -1881,6 +1965,11 @@ type Event_DeviceChanged struct {
 	DeviceChanged *DeviceChanged `protobuf:"bytes,16,opt,name=device_changed,json=deviceChanged,proto3,oneof"`
 }
 
+type Event_PaymentAccepted struct {
+	// See PaymentAccepted.
+	PaymentAccepted *PaymentAccepted `protobuf:"bytes,17,opt,name=payment_accepted,json=paymentAccepted,proto3,oneof"`
+}
+
 func (*Event_PaymentRequestReceived) isEvent_Event() {}
 
 func (*Event_PaymentSuccessful) isEvent_Event() {}
@@ -1909,6 +1998,8 @@ func (*Event_PreAuthorizationChanged) isEvent_Event() {}
 
 func (*Event_DeviceChanged) isEvent_Event() {}
 
+func (*Event_PaymentAccepted) isEvent_Event() {}
+
 // FetchPaymentsRequest asks for a page of the history, newest first.
 type FetchPaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1928,7 +2019,7 @@ type FetchPaymentsRequest struct {
 
 func (x *FetchPaymentsRequest) Reset() {
 	*x = FetchPaymentsRequest{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[17]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2031,7 @@ func (x *FetchPaymentsRequest) String() string {
 func (*FetchPaymentsRequest) ProtoMessage() {}
 
 func (x *FetchPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[17]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2044,7 @@ func (x *FetchPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*FetchPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{17}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchPaymentsRequest) GetPageSize() uint32 {
@@ -2004,7 +2095,7 @@ type FetchPaymentsResponse struct {
 
 func (x *FetchPaymentsResponse) Reset() {
 	*x = FetchPaymentsResponse{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[18]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2107,7 @@ func (x *FetchPaymentsResponse) String() string {
 func (*FetchPaymentsResponse) ProtoMessage() {}
 
 func (x *FetchPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[18]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2120,7 @@ func (x *FetchPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*FetchPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{18}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchPaymentsResponse) GetPayments() []*Payment {
@@ -2057,7 +2148,7 @@ type FetchPaymentRequest struct {
 
 func (x *FetchPaymentRequest) Reset() {
 	*x = FetchPaymentRequest{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[19]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2160,7 @@ func (x *FetchPaymentRequest) String() string {
 func (*FetchPaymentRequest) ProtoMessage() {}
 
 func (x *FetchPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[19]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2173,7 @@ func (x *FetchPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPaymentRequest.ProtoReflect.Descriptor instead.
 func (*FetchPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{19}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchPaymentRequest) GetPaymentId() string {
@@ -2105,7 +2196,7 @@ type FetchPaymentResponse struct {
 
 func (x *FetchPaymentResponse) Reset() {
 	*x = FetchPaymentResponse{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[20]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2208,7 @@ func (x *FetchPaymentResponse) String() string {
 func (*FetchPaymentResponse) ProtoMessage() {}
 
 func (x *FetchPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[20]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2221,7 @@ func (x *FetchPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPaymentResponse.ProtoReflect.Descriptor instead.
 func (*FetchPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{20}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchPaymentResponse) GetPayment() *Payment {
@@ -2160,7 +2251,7 @@ type FetchOfflinePaymentsRequest struct {
 
 func (x *FetchOfflinePaymentsRequest) Reset() {
 	*x = FetchOfflinePaymentsRequest{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[21]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2263,7 @@ func (x *FetchOfflinePaymentsRequest) String() string {
 func (*FetchOfflinePaymentsRequest) ProtoMessage() {}
 
 func (x *FetchOfflinePaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[21]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2276,7 @@ func (x *FetchOfflinePaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchOfflinePaymentsRequest.ProtoReflect.Descriptor instead.
 func (*FetchOfflinePaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{21}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FetchOfflinePaymentsRequest) GetPageSize() uint32 {
@@ -2215,7 +2306,7 @@ type FetchOfflinePaymentsResponse struct {
 
 func (x *FetchOfflinePaymentsResponse) Reset() {
 	*x = FetchOfflinePaymentsResponse{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[22]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2318,7 @@ func (x *FetchOfflinePaymentsResponse) String() string {
 func (*FetchOfflinePaymentsResponse) ProtoMessage() {}
 
 func (x *FetchOfflinePaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[22]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2331,7 @@ func (x *FetchOfflinePaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchOfflinePaymentsResponse.ProtoReflect.Descriptor instead.
 func (*FetchOfflinePaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{22}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FetchOfflinePaymentsResponse) GetPayments() []*Payment {
@@ -2266,7 +2357,7 @@ type SyncPaymentsRequest struct {
 
 func (x *SyncPaymentsRequest) Reset() {
 	*x = SyncPaymentsRequest{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[23]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2369,7 @@ func (x *SyncPaymentsRequest) String() string {
 func (*SyncPaymentsRequest) ProtoMessage() {}
 
 func (x *SyncPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[23]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2382,7 @@ func (x *SyncPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*SyncPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{23}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{24}
 }
 
 // SyncVerdict is the backend's word on one payment.
@@ -2317,7 +2408,7 @@ type SyncVerdict struct {
 
 func (x *SyncVerdict) Reset() {
 	*x = SyncVerdict{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[24]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2420,7 @@ func (x *SyncVerdict) String() string {
 func (*SyncVerdict) ProtoMessage() {}
 
 func (x *SyncVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[24]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2433,7 @@ func (x *SyncVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncVerdict.ProtoReflect.Descriptor instead.
 func (*SyncVerdict) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{24}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SyncVerdict) GetPaymentId() string {
@@ -2413,7 +2504,7 @@ type SyncTotal struct {
 
 func (x *SyncTotal) Reset() {
 	*x = SyncTotal{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[25]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2516,7 @@ func (x *SyncTotal) String() string {
 func (*SyncTotal) ProtoMessage() {}
 
 func (x *SyncTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[25]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2529,7 @@ func (x *SyncTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncTotal.ProtoReflect.Descriptor instead.
 func (*SyncTotal) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{25}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SyncTotal) GetCurrency() string {
@@ -2491,7 +2582,7 @@ type SyncSummary struct {
 
 func (x *SyncSummary) Reset() {
 	*x = SyncSummary{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[26]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2594,7 @@ func (x *SyncSummary) String() string {
 func (*SyncSummary) ProtoMessage() {}
 
 func (x *SyncSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[26]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2607,7 @@ func (x *SyncSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncSummary.ProtoReflect.Descriptor instead.
 func (*SyncSummary) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{26}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SyncSummary) GetSynced() uint32 {
@@ -2556,7 +2647,7 @@ type SyncPaymentsResponse struct {
 
 func (x *SyncPaymentsResponse) Reset() {
 	*x = SyncPaymentsResponse{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[27]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2659,7 @@ func (x *SyncPaymentsResponse) String() string {
 func (*SyncPaymentsResponse) ProtoMessage() {}
 
 func (x *SyncPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[27]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2672,7 @@ func (x *SyncPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*SyncPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{27}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SyncPaymentsResponse) GetStep() isSyncPaymentsResponse_Step {
@@ -2640,7 +2731,7 @@ type CheckReadinessRequest struct {
 
 func (x *CheckReadinessRequest) Reset() {
 	*x = CheckReadinessRequest{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[28]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2652,7 +2743,7 @@ func (x *CheckReadinessRequest) String() string {
 func (*CheckReadinessRequest) ProtoMessage() {}
 
 func (x *CheckReadinessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[28]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2665,7 +2756,7 @@ func (x *CheckReadinessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckReadinessRequest.ProtoReflect.Descriptor instead.
 func (*CheckReadinessRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{28}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CheckReadinessRequest) GetAmount() string {
@@ -2697,7 +2788,7 @@ type ReadinessProblem struct {
 
 func (x *ReadinessProblem) Reset() {
 	*x = ReadinessProblem{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[29]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2800,7 @@ func (x *ReadinessProblem) String() string {
 func (*ReadinessProblem) ProtoMessage() {}
 
 func (x *ReadinessProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[29]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2813,7 @@ func (x *ReadinessProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadinessProblem.ProtoReflect.Descriptor instead.
 func (*ReadinessProblem) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{29}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadinessProblem) GetReason() string {
@@ -2759,7 +2850,7 @@ type CheckReadinessResponse struct {
 
 func (x *CheckReadinessResponse) Reset() {
 	*x = CheckReadinessResponse{}
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[30]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2862,7 @@ func (x *CheckReadinessResponse) String() string {
 func (*CheckReadinessResponse) ProtoMessage() {}
 
 func (x *CheckReadinessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[30]
+	mi := &file_vipaso_payment_v1_payment_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2875,7 @@ func (x *CheckReadinessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckReadinessResponse.ProtoReflect.Descriptor instead.
 func (*CheckReadinessResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{30}
+	return file_vipaso_payment_v1_payment_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckReadinessResponse) GetReady() bool {
@@ -2918,7 +3009,13 @@ const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"0\n" +
 	"\x0fPaymentAwaiting\x12\x1d\n" +
 	"\n" +
-	"payment_id\x18\x01 \x01(\tR\tpaymentId\"E\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\"v\n" +
+	"\x0fPaymentAccepted\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\tR\x06amount\x12\x10\n" +
+	"\x03tip\x18\x03 \x01(\tR\x03tip\x12\x1a\n" +
+	"\bcurrency\x18\x04 \x01(\tR\bcurrency\"E\n" +
 	"\fDisconnected\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x16\n" +
@@ -2928,7 +3025,8 @@ const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\";\n" +
 	"\rDeviceChanged\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"\xed\t\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"\xbe\n" +
+	"\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12e\n" +
@@ -2946,7 +3044,8 @@ const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"\x10payment_awaiting\x18\r \x01(\v2\".vipaso.payment.v1.PaymentAwaitingH\x00R\x0fpaymentAwaiting\x12E\n" +
 	"\fdisconnected\x18\x0e \x01(\v2\x1f.vipaso.payment.v1.DisconnectedH\x00R\fdisconnected\x12h\n" +
 	"\x19pre_authorization_changed\x18\x0f \x01(\v2*.vipaso.payment.v1.PreAuthorizationChangedH\x00R\x17preAuthorizationChanged\x12I\n" +
-	"\x0edevice_changed\x18\x10 \x01(\v2 .vipaso.payment.v1.DeviceChangedH\x00R\rdeviceChangedB\a\n" +
+	"\x0edevice_changed\x18\x10 \x01(\v2 .vipaso.payment.v1.DeviceChangedH\x00R\rdeviceChanged\x12O\n" +
+	"\x10payment_accepted\x18\x11 \x01(\v2\".vipaso.payment.v1.PaymentAcceptedH\x00R\x0fpaymentAcceptedB\a\n" +
 	"\x05event\"\xb9\x02\n" +
 	"\x14FetchPaymentsRequest\x12%\n" +
 	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xf4\x03R\bpageSize\x12'\n" +
@@ -3051,7 +3150,7 @@ func file_vipaso_payment_v1_payment_proto_rawDescGZIP() []byte {
 }
 
 var file_vipaso_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_vipaso_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_vipaso_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_vipaso_payment_v1_payment_proto_goTypes = []any{
 	(Role)(0),                            // 0: vipaso.payment.v1.Role
 	(PaymentStatus)(0),                   // 1: vipaso.payment.v1.PaymentStatus
@@ -3070,42 +3169,43 @@ var file_vipaso_payment_v1_payment_proto_goTypes = []any{
 	(*PaymentOpened)(nil),                // 14: vipaso.payment.v1.PaymentOpened
 	(*PaymentDeclined)(nil),              // 15: vipaso.payment.v1.PaymentDeclined
 	(*PaymentAwaiting)(nil),              // 16: vipaso.payment.v1.PaymentAwaiting
-	(*Disconnected)(nil),                 // 17: vipaso.payment.v1.Disconnected
-	(*PreAuthorizationChanged)(nil),      // 18: vipaso.payment.v1.PreAuthorizationChanged
-	(*DeviceChanged)(nil),                // 19: vipaso.payment.v1.DeviceChanged
-	(*Event)(nil),                        // 20: vipaso.payment.v1.Event
-	(*FetchPaymentsRequest)(nil),         // 21: vipaso.payment.v1.FetchPaymentsRequest
-	(*FetchPaymentsResponse)(nil),        // 22: vipaso.payment.v1.FetchPaymentsResponse
-	(*FetchPaymentRequest)(nil),          // 23: vipaso.payment.v1.FetchPaymentRequest
-	(*FetchPaymentResponse)(nil),         // 24: vipaso.payment.v1.FetchPaymentResponse
-	(*FetchOfflinePaymentsRequest)(nil),  // 25: vipaso.payment.v1.FetchOfflinePaymentsRequest
-	(*FetchOfflinePaymentsResponse)(nil), // 26: vipaso.payment.v1.FetchOfflinePaymentsResponse
-	(*SyncPaymentsRequest)(nil),          // 27: vipaso.payment.v1.SyncPaymentsRequest
-	(*SyncVerdict)(nil),                  // 28: vipaso.payment.v1.SyncVerdict
-	(*SyncTotal)(nil),                    // 29: vipaso.payment.v1.SyncTotal
-	(*SyncSummary)(nil),                  // 30: vipaso.payment.v1.SyncSummary
-	(*SyncPaymentsResponse)(nil),         // 31: vipaso.payment.v1.SyncPaymentsResponse
-	(*CheckReadinessRequest)(nil),        // 32: vipaso.payment.v1.CheckReadinessRequest
-	(*ReadinessProblem)(nil),             // 33: vipaso.payment.v1.ReadinessProblem
-	(*CheckReadinessResponse)(nil),       // 34: vipaso.payment.v1.CheckReadinessResponse
-	(*timestamppb.Timestamp)(nil),        // 35: google.protobuf.Timestamp
+	(*PaymentAccepted)(nil),              // 17: vipaso.payment.v1.PaymentAccepted
+	(*Disconnected)(nil),                 // 18: vipaso.payment.v1.Disconnected
+	(*PreAuthorizationChanged)(nil),      // 19: vipaso.payment.v1.PreAuthorizationChanged
+	(*DeviceChanged)(nil),                // 20: vipaso.payment.v1.DeviceChanged
+	(*Event)(nil),                        // 21: vipaso.payment.v1.Event
+	(*FetchPaymentsRequest)(nil),         // 22: vipaso.payment.v1.FetchPaymentsRequest
+	(*FetchPaymentsResponse)(nil),        // 23: vipaso.payment.v1.FetchPaymentsResponse
+	(*FetchPaymentRequest)(nil),          // 24: vipaso.payment.v1.FetchPaymentRequest
+	(*FetchPaymentResponse)(nil),         // 25: vipaso.payment.v1.FetchPaymentResponse
+	(*FetchOfflinePaymentsRequest)(nil),  // 26: vipaso.payment.v1.FetchOfflinePaymentsRequest
+	(*FetchOfflinePaymentsResponse)(nil), // 27: vipaso.payment.v1.FetchOfflinePaymentsResponse
+	(*SyncPaymentsRequest)(nil),          // 28: vipaso.payment.v1.SyncPaymentsRequest
+	(*SyncVerdict)(nil),                  // 29: vipaso.payment.v1.SyncVerdict
+	(*SyncTotal)(nil),                    // 30: vipaso.payment.v1.SyncTotal
+	(*SyncSummary)(nil),                  // 31: vipaso.payment.v1.SyncSummary
+	(*SyncPaymentsResponse)(nil),         // 32: vipaso.payment.v1.SyncPaymentsResponse
+	(*CheckReadinessRequest)(nil),        // 33: vipaso.payment.v1.CheckReadinessRequest
+	(*ReadinessProblem)(nil),             // 34: vipaso.payment.v1.ReadinessProblem
+	(*CheckReadinessResponse)(nil),       // 35: vipaso.payment.v1.CheckReadinessResponse
+	(*timestamppb.Timestamp)(nil),        // 36: google.protobuf.Timestamp
 }
 var file_vipaso_payment_v1_payment_proto_depIdxs = []int32{
-	35, // 0: vipaso.payment.v1.ReceiptData.stored_at:type_name -> google.protobuf.Timestamp
+	36, // 0: vipaso.payment.v1.ReceiptData.stored_at:type_name -> google.protobuf.Timestamp
 	0,  // 1: vipaso.payment.v1.Payment.role:type_name -> vipaso.payment.v1.Role
 	2,  // 2: vipaso.payment.v1.Payment.state:type_name -> vipaso.payment.v1.PaymentState
 	1,  // 3: vipaso.payment.v1.Payment.status:type_name -> vipaso.payment.v1.PaymentStatus
 	3,  // 4: vipaso.payment.v1.Payment.finality:type_name -> vipaso.payment.v1.Finality
-	35, // 5: vipaso.payment.v1.Payment.created_at:type_name -> google.protobuf.Timestamp
-	35, // 6: vipaso.payment.v1.Payment.updated_at:type_name -> google.protobuf.Timestamp
-	35, // 7: vipaso.payment.v1.Payment.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 5: vipaso.payment.v1.Payment.created_at:type_name -> google.protobuf.Timestamp
+	36, // 6: vipaso.payment.v1.Payment.updated_at:type_name -> google.protobuf.Timestamp
+	36, // 7: vipaso.payment.v1.Payment.expires_at:type_name -> google.protobuf.Timestamp
 	4,  // 8: vipaso.payment.v1.Payment.receipt:type_name -> vipaso.payment.v1.ReceiptData
-	35, // 9: vipaso.payment.v1.PaymentRequestReceived.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 9: vipaso.payment.v1.PaymentRequestReceived.expires_at:type_name -> google.protobuf.Timestamp
 	3,  // 10: vipaso.payment.v1.PaymentSuccessful.finality:type_name -> vipaso.payment.v1.Finality
 	4,  // 11: vipaso.payment.v1.PaymentSuccessful.receipt:type_name -> vipaso.payment.v1.ReceiptData
-	35, // 12: vipaso.payment.v1.PaymentUnconfirmed.resolves_by:type_name -> google.protobuf.Timestamp
-	35, // 13: vipaso.payment.v1.PaymentOpened.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 14: vipaso.payment.v1.Event.time:type_name -> google.protobuf.Timestamp
+	36, // 12: vipaso.payment.v1.PaymentUnconfirmed.resolves_by:type_name -> google.protobuf.Timestamp
+	36, // 13: vipaso.payment.v1.PaymentOpened.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 14: vipaso.payment.v1.Event.time:type_name -> google.protobuf.Timestamp
 	6,  // 15: vipaso.payment.v1.Event.payment_request_received:type_name -> vipaso.payment.v1.PaymentRequestReceived
 	7,  // 16: vipaso.payment.v1.Event.payment_successful:type_name -> vipaso.payment.v1.PaymentSuccessful
 	8,  // 17: vipaso.payment.v1.Event.payment_cancelled:type_name -> vipaso.payment.v1.PaymentCancelled
@@ -3117,26 +3217,27 @@ var file_vipaso_payment_v1_payment_proto_depIdxs = []int32{
 	14, // 23: vipaso.payment.v1.Event.payment_opened:type_name -> vipaso.payment.v1.PaymentOpened
 	15, // 24: vipaso.payment.v1.Event.payment_declined:type_name -> vipaso.payment.v1.PaymentDeclined
 	16, // 25: vipaso.payment.v1.Event.payment_awaiting:type_name -> vipaso.payment.v1.PaymentAwaiting
-	17, // 26: vipaso.payment.v1.Event.disconnected:type_name -> vipaso.payment.v1.Disconnected
-	18, // 27: vipaso.payment.v1.Event.pre_authorization_changed:type_name -> vipaso.payment.v1.PreAuthorizationChanged
-	19, // 28: vipaso.payment.v1.Event.device_changed:type_name -> vipaso.payment.v1.DeviceChanged
-	1,  // 29: vipaso.payment.v1.FetchPaymentsRequest.statuses:type_name -> vipaso.payment.v1.PaymentStatus
-	35, // 30: vipaso.payment.v1.FetchPaymentsRequest.created_after:type_name -> google.protobuf.Timestamp
-	35, // 31: vipaso.payment.v1.FetchPaymentsRequest.created_before:type_name -> google.protobuf.Timestamp
-	5,  // 32: vipaso.payment.v1.FetchPaymentsResponse.payments:type_name -> vipaso.payment.v1.Payment
-	5,  // 33: vipaso.payment.v1.FetchPaymentResponse.payment:type_name -> vipaso.payment.v1.Payment
-	20, // 34: vipaso.payment.v1.FetchPaymentResponse.timeline:type_name -> vipaso.payment.v1.Event
-	5,  // 35: vipaso.payment.v1.FetchOfflinePaymentsResponse.payments:type_name -> vipaso.payment.v1.Payment
-	2,  // 36: vipaso.payment.v1.SyncVerdict.state:type_name -> vipaso.payment.v1.PaymentState
-	29, // 37: vipaso.payment.v1.SyncSummary.totals:type_name -> vipaso.payment.v1.SyncTotal
-	28, // 38: vipaso.payment.v1.SyncPaymentsResponse.verdict:type_name -> vipaso.payment.v1.SyncVerdict
-	30, // 39: vipaso.payment.v1.SyncPaymentsResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
-	33, // 40: vipaso.payment.v1.CheckReadinessResponse.problems:type_name -> vipaso.payment.v1.ReadinessProblem
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	18, // 26: vipaso.payment.v1.Event.disconnected:type_name -> vipaso.payment.v1.Disconnected
+	19, // 27: vipaso.payment.v1.Event.pre_authorization_changed:type_name -> vipaso.payment.v1.PreAuthorizationChanged
+	20, // 28: vipaso.payment.v1.Event.device_changed:type_name -> vipaso.payment.v1.DeviceChanged
+	17, // 29: vipaso.payment.v1.Event.payment_accepted:type_name -> vipaso.payment.v1.PaymentAccepted
+	1,  // 30: vipaso.payment.v1.FetchPaymentsRequest.statuses:type_name -> vipaso.payment.v1.PaymentStatus
+	36, // 31: vipaso.payment.v1.FetchPaymentsRequest.created_after:type_name -> google.protobuf.Timestamp
+	36, // 32: vipaso.payment.v1.FetchPaymentsRequest.created_before:type_name -> google.protobuf.Timestamp
+	5,  // 33: vipaso.payment.v1.FetchPaymentsResponse.payments:type_name -> vipaso.payment.v1.Payment
+	5,  // 34: vipaso.payment.v1.FetchPaymentResponse.payment:type_name -> vipaso.payment.v1.Payment
+	21, // 35: vipaso.payment.v1.FetchPaymentResponse.timeline:type_name -> vipaso.payment.v1.Event
+	5,  // 36: vipaso.payment.v1.FetchOfflinePaymentsResponse.payments:type_name -> vipaso.payment.v1.Payment
+	2,  // 37: vipaso.payment.v1.SyncVerdict.state:type_name -> vipaso.payment.v1.PaymentState
+	30, // 38: vipaso.payment.v1.SyncSummary.totals:type_name -> vipaso.payment.v1.SyncTotal
+	29, // 39: vipaso.payment.v1.SyncPaymentsResponse.verdict:type_name -> vipaso.payment.v1.SyncVerdict
+	31, // 40: vipaso.payment.v1.SyncPaymentsResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
+	34, // 41: vipaso.payment.v1.CheckReadinessResponse.problems:type_name -> vipaso.payment.v1.ReadinessProblem
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_payment_v1_payment_proto_init() }
@@ -3144,7 +3245,7 @@ func file_vipaso_payment_v1_payment_proto_init() {
 	if File_vipaso_payment_v1_payment_proto != nil {
 		return
 	}
-	file_vipaso_payment_v1_payment_proto_msgTypes[16].OneofWrappers = []any{
+	file_vipaso_payment_v1_payment_proto_msgTypes[17].OneofWrappers = []any{
 		(*Event_PaymentRequestReceived)(nil),
 		(*Event_PaymentSuccessful)(nil),
 		(*Event_PaymentCancelled)(nil),
@@ -3159,8 +3260,9 @@ func file_vipaso_payment_v1_payment_proto_init() {
 		(*Event_Disconnected)(nil),
 		(*Event_PreAuthorizationChanged)(nil),
 		(*Event_DeviceChanged)(nil),
+		(*Event_PaymentAccepted)(nil),
 	}
-	file_vipaso_payment_v1_payment_proto_msgTypes[27].OneofWrappers = []any{
+	file_vipaso_payment_v1_payment_proto_msgTypes[28].OneofWrappers = []any{
 		(*SyncPaymentsResponse_Verdict)(nil),
 		(*SyncPaymentsResponse_Summary)(nil),
 	}
@@ -3170,7 +3272,7 @@ func file_vipaso_payment_v1_payment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_payment_v1_payment_proto_rawDesc), len(file_vipaso_payment_v1_payment_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
