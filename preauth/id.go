@@ -83,9 +83,16 @@ func (h Hash) Zero() bool { return h == Hash{} }
 // PublicKey is a P-256 public key as it travels: a compressed point (SEC 1).
 type PublicKey [33]byte
 
-// PublicKeyOf returns the compressed form of a P-256 key.
+// PublicKeyOf returns the compressed form of a P-256 key, and for any other
+// key the zero PublicKey, which verifies nothing.
 func PublicKeyOf(k *ecdsa.PublicKey) PublicKey {
-	return PublicKey(elliptic.MarshalCompressed(elliptic.P256(), k.X, k.Y))
+	b, err := k.Bytes() // 4, x, y: 32 bytes each on P-256
+	if err != nil || len(b) != 65 {
+		return PublicKey{}
+	}
+	c := PublicKey(b[:33])
+	c[0] = 2 + b[64]&1
+	return c
 }
 
 // PublicKeyFrom returns the key with these bytes. The error wraps ErrKey if
@@ -94,9 +101,10 @@ func PublicKeyFrom(b []byte) (PublicKey, error) {
 	if len(b) != len(PublicKey{}) {
 		return PublicKey{}, fmt.Errorf("%d bytes: %w", len(b), ErrKey)
 	}
-	k := PublicKey(b)
-	_, err := k.ECDSA()
-	return k, err
+	if _, err := PublicKey(b).ECDSA(); err != nil {
+		return PublicKey{}, err
+	}
+	return PublicKey(b), nil
 }
 
 // ECDSA returns the key for use with crypto/ecdsa. The error wraps ErrKey.
@@ -105,7 +113,11 @@ func (k PublicKey) ECDSA() (*ecdsa.PublicKey, error) {
 	if x == nil {
 		return nil, ErrKey
 	}
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}, nil
+	b := make([]byte, 65)
+	b[0] = 4 // uncompressed
+	x.FillBytes(b[1:33])
+	y.FillBytes(b[33:])
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), b)
 }
 
 // KeyID returns the first 8 bytes of SHA-256 over the compressed point.

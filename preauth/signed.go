@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/asn1"
 	"errors"
@@ -60,16 +61,13 @@ func Sign[M proto.Message](key *ecdsa.PrivateKey, body M) (Signed[M], error) {
 	if err != nil {
 		return Signed[M]{}, err
 	}
-	kind := kindOf(body)
-	sig, err := SignMessage(key, kind, enc)
+	sig, err := SignMessage(key, kindOf(body), enc)
 	if err != nil {
 		return Signed[M]{}, err
 	}
 	id := PublicKeyOf(&key.PublicKey).KeyID()
-	b, err := encode(&peerv1.Signed{Body: enc, KeyId: id[:], Sig: sig})
-	if err != nil {
-		return Signed[M]{}, err
-	}
+	// Byte fields always encode, and Open refuses what did not.
+	b, _ := encode(&peerv1.Signed{Body: enc, KeyId: id[:], Sig: sig})
 	return Open[M](b)
 }
 
@@ -118,16 +116,27 @@ func (s Signed[M]) KeyID() [8]byte { return s.keyID }
 func (s Signed[M]) Zero() bool { return s.Bytes == nil }
 
 // SignMessage signs body as an object of the given kind and returns r and s,
-// 32 big-endian bytes each. It needs no randomness (RFC 6979).
+// 32 big-endian bytes each. It needs no randomness (RFC 6979). The error wraps
+// ErrKey if key is not on P-256.
 func SignMessage(key *ecdsa.PrivateKey, kind string, body []byte) ([]byte, error) {
-	digest := hashOf(kind, body)
-	der, err := key.Sign(nil, digest[:], crypto.SHA256)
+	sig, err := signDigest(key, hashOf(kind, body))
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", kind, err)
 	}
+	return sig, nil
+}
+
+func signDigest(key *ecdsa.PrivateKey, digest Hash) ([]byte, error) {
+	if key.Curve != elliptic.P256() {
+		return nil, ErrKey
+	}
 	var rs struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &rs); err != nil {
-		return nil, fmt.Errorf("sign %s: %w", kind, err)
+	der, err := key.Sign(nil, digest[:], crypto.SHA256)
+	if err == nil {
+		_, err = asn1.Unmarshal(der, &rs)
+	}
+	if err != nil {
+		return nil, err
 	}
 	sig := make([]byte, 64)
 	rs.R.FillBytes(sig[:32])
