@@ -9,6 +9,14 @@ import (
 	"github.com/vipaso/vipasod/preauth/money"
 )
 
+// Reasons why a customer cannot draw, beside those of a till.
+var (
+	// ErrNotAvailable: nothing is set aside.
+	ErrNotAvailable = refusal("PREAUTH_NOT_AVAILABLE", "no pre-authorization")
+	// ErrCount: it has paid as often as its certificate allows.
+	ErrCount = refusal("PREAUTH_COUNT", "no further payment on the pre-authorization")
+)
+
 // Status is whether a pre-authorization may be spent.
 type Status string
 
@@ -80,7 +88,7 @@ func (a Authorization) Largest(now time.Time) int64 {
 // it to anybody.
 //
 // The error wraps ErrVoided, ErrPreauthExpired, ErrCurrency, ErrTip,
-// ErrRequest or ErrInsufficient.
+// ErrBound, ErrCount or ErrInsufficient.
 func (a Authorization) Draw(request Request, tip int64, now time.Time) (*peerv1.Voucher, error) {
 	r := request.Body
 	total := r.Amount + tip
@@ -92,7 +100,9 @@ func (a Authorization) Draw(request Request, tip int64, now time.Time) (*peerv1.
 	case r.Currency != a.Cert.Body.Currency:
 		return nil, fmt.Errorf("%s asked, %s is %s: %w", r.Currency, a.ID(), a.Cert.Body.Currency, ErrCurrency)
 	case !a.pays(request.Hash):
-		return nil, fmt.Errorf("%s is bound to another request: %w", a.ID(), ErrRequest)
+		return nil, fmt.Errorf("%s: %w", a.ID(), ErrBound)
+	case a.Counter >= a.Cert.Body.PaymentsMax:
+		return nil, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, ErrCount)
 	case total > a.Largest(now):
 		return nil, fmt.Errorf("%s of %s on %s: %w", money.Format(total, r.Currency), money.Format(a.Largest(now), r.Currency), a.ID(), ErrInsufficient)
 	}
@@ -121,12 +131,13 @@ func (a Authorization) pays(request Hash) bool {
 // Select returns the pre-authorization to draw on: on the instrument, in the
 // request's currency, covering amount and tip, and of those the one that
 // expires first; one bound to the request comes before all others. If there
-// is none, the error says what came closest: ErrInsufficient,
-// ErrPreauthExpired, ErrVoided or ErrCurrency.
+// is none, the error says what came closest: ErrInsufficient, ErrCount,
+// ErrPreauthExpired, ErrVoided, ErrCurrency, or ErrNotAvailable if the
+// instrument has none at all.
 func Select(all []Authorization, instrument ID, request Request, tip int64, now time.Time) (Authorization, error) {
 	total := request.Body.Amount + tip
 	best, found := Authorization{}, false
-	reason := fmt.Errorf("no pre-authorization on instrument %s: %w", instrument, ErrInsufficient)
+	reason := fmt.Errorf("no pre-authorization on instrument %s: %w", instrument, ErrNotAvailable)
 	rank := 0
 	miss := func(r int, err error) {
 		if r > rank {
@@ -142,8 +153,10 @@ func Select(all []Authorization, instrument ID, request Request, tip int64, now 
 			miss(2, fmt.Errorf("%s: %w", a.ID(), ErrVoided))
 		case s == Expired:
 			miss(3, fmt.Errorf("%s: %w", a.ID(), ErrPreauthExpired))
+		case a.Counter >= a.Cert.Body.PaymentsMax:
+			miss(4, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, ErrCount))
 		case total > a.Largest(now):
-			miss(4, fmt.Errorf("%s needed, %s covers %s: %w", money.Format(total, request.Body.Currency), a.ID(),
+			miss(5, fmt.Errorf("%s needed, %s covers %s: %w", money.Format(total, request.Body.Currency), a.ID(),
 				money.Format(a.Largest(now), request.Body.Currency), ErrInsufficient))
 		case !found || a.before(best):
 			best, found = a, true

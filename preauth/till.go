@@ -5,6 +5,8 @@ import (
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/preauth/money"
 )
 
 // Reasons why a till refuses an answer, in the order in which they are
@@ -22,6 +24,8 @@ var (
 	ErrCurrency = refusal("CURRENCY_MISMATCH", "another currency")
 	// ErrRequest: not an answer to the stored request.
 	ErrRequest = refusal("REQUEST_UNKNOWN", "not for this request")
+	// ErrBound: the funds were set aside for another request.
+	ErrBound = refusal("PREAUTH_BOUND", "pre-authorization is bound to another request")
 	// ErrAmount: not the amount that was asked for.
 	ErrAmount = refusal("AMOUNT_MISMATCH", "another amount than asked for")
 	// ErrTip: a tip where none, or less, is taken.
@@ -33,7 +37,7 @@ var (
 	// ErrCounter: another voucher has this counter.
 	ErrCounter = refusal("COUNTER_REUSED", "counter was used by another voucher")
 	// ErrCancelled: a Cancel for this request is stored.
-	ErrCancelled = refusal("PAYMENT_STATE", "request is cancelled")
+	ErrCancelled = refusal("REQUEST_CANCELLED", "request is cancelled")
 	// ErrLimitPayment: above the till's bound for one payment.
 	ErrLimitPayment = refusal("LIMIT_PAYMENT", "above the limit for one offline payment")
 	// ErrLimitTotal: above the till's bound for all unsettled payments.
@@ -48,6 +52,8 @@ const (
 	BundleMaxAge = 72 * time.Hour
 	// SettleMargin is the least time between spend_by and settle_by.
 	SettleMargin = 7 * 24 * time.Hour
+	// SpendMax is the most time between issue and spend_by.
+	SpendMax = 7 * 24 * time.Hour
 )
 
 // Till is everything a till knows when it judges a customer's answer.
@@ -143,7 +149,7 @@ func (t Till) checkAnswer(c PreauthCert, v Voucher) error {
 		return ErrRequest
 	}
 	if b := c.Body.BoundTo; len(b) != 0 && Hash(b) != t.Request.Hash {
-		return fmt.Errorf("pre-authorization is bound to another request: %w", ErrRequest)
+		return fmt.Errorf("pre-authorization %s: %w", ID(c.Body.PreauthId), ErrBound)
 	}
 	return checkPrice(t.Request, v.Body.Amount, v.Body.Tip)
 }
@@ -154,7 +160,7 @@ func checkPrice(r Request, amount, tip int64) error {
 		return fmt.Errorf("%d asked, %d offered: %w", r.Body.Amount, amount, ErrAmount)
 	}
 	p := r.Body.GetTip()
-	if tip > 0 && !p.GetAllowed() || p.GetMax() > 0 && tip > p.GetMax() {
+	if tip < 0 || tip > money.MaxMinor || tip > 0 && !p.GetAllowed() || p.GetMax() > 0 && tip > p.GetMax() {
 		return fmt.Errorf("tip of %d: %w", tip, ErrTip)
 	}
 	return nil
@@ -165,15 +171,15 @@ func (t Till) checkCovered(c PreauthCert, v Voucher) error {
 	if total > c.Body.PaymentMax || total > c.Body.Limit {
 		return fmt.Errorf("%d of at most %d: %w", total, min(c.Body.PaymentMax, c.Body.Limit), ErrInsufficient)
 	}
-	if v.Body.Remaining > c.Body.Limit-total {
-		return fmt.Errorf("remaining %d of %d: %w", v.Body.Remaining, c.Body.Limit, ErrVoucher)
-	}
 	return nil
 }
 
 func (t Till) checkCounter(c PreauthCert, v Voucher) error {
 	if v.Body.Counter < 1 || v.Body.Counter > c.Body.PaymentsMax {
 		return fmt.Errorf("counter %d of at most %d: %w", v.Body.Counter, c.Body.PaymentsMax, ErrVoucher)
+	}
+	if total := v.Body.Amount + v.Body.Tip; v.Body.Remaining > c.Body.Limit-total {
+		return fmt.Errorf("remaining %d after %d of %d: %w", v.Body.Remaining, total, c.Body.Limit, ErrVoucher)
 	}
 	if h, ok := t.Seen(ID(c.Body.PreauthId), v.Body.Counter); ok && h != v.Hash {
 		return fmt.Errorf("counter %d: %w", v.Body.Counter, ErrCounter)
@@ -221,5 +227,8 @@ func (t Till) CheckCharge(charge []byte, customer DeviceCert) (Charge, error) {
 	if err := checkPrice(t.Request, ch.Body.Amount, ch.Body.Tip); err != nil {
 		return Charge{}, err
 	}
-	return ch, t.checkOpen(PreauthCert{}, Voucher{})
+	if t.Cancelled {
+		return Charge{}, ErrCancelled
+	}
+	return ch, nil
 }
