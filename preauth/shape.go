@@ -50,13 +50,14 @@ func (s *shape) currency(field, code string) {
 	}
 }
 
-// text refuses what could deceive a reader: control and direction characters.
+// text refuses what could deceive a reader: control and direction characters,
+// and what breaks a line.
 func (s *shape) text(field, v string) {
 	if len(v) > TextMax {
 		s.wrong(field, fmt.Sprintf("has %d bytes", len(v)))
 	}
 	for _, r := range v {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 			s.wrong(field, "has a control character")
 			return
 		}
@@ -110,6 +111,8 @@ func checkShape(m proto.Message) error {
 	case *peerv1.Decline:
 		s.size("request_hash", m.RequestHash, 32)
 		s.text("reason", m.Reason)
+	default:
+		s.wrong("kind", "is never signed")
 	}
 	return errors.Join(s.errs...)
 }
@@ -153,13 +156,23 @@ func (s *shape) preauthCert(m *peerv1.PreauthCert) {
 	s.amount("limit", m.Limit, 1)
 	s.amount("payment_max", m.PaymentMax, 1)
 	s.amount("guarantee", m.Guarantee, 0)
-	s.is("payments_max", m.PaymentsMax >= 1 && m.PaymentsMax <= 1000)
+	s.is("payments_max", m.PaymentsMax >= 1 && m.PaymentsMax <= paymentsMax(m.Assurance))
 	s.between("spend_by", m.IssuedMs, m.SpendByMs)
+	s.is("spend_by", m.SpendByMs-m.IssuedMs <= SpendMax.Milliseconds())
 	s.between("settle_by", m.SpendByMs, m.SettleByMs)
 	s.is("assurance", m.Assurance == peerv1.Assurance_ASSURANCE_SOFTWARE || m.Assurance == peerv1.Assurance_ASSURANCE_TPM)
 	if len(m.BoundTo) != 0 {
 		s.size("bound_to", m.BoundTo, 32)
 	}
+}
+
+// paymentsMax is how many vouchers a certificate can allow: a TPM has room for
+// few.
+func paymentsMax(a peerv1.Assurance) uint32 {
+	if a == peerv1.Assurance_ASSURANCE_TPM {
+		return 32
+	}
+	return 1000
 }
 
 func (s *shape) trustBundle(m *peerv1.TrustBundle) {
@@ -177,7 +190,7 @@ func (s *shape) trustBundle(m *peerv1.TrustBundle) {
 
 func (s *shape) verdict(m *peerv1.Verdict) {
 	s.size("request_hash", m.RequestHash, 32)
-	if len(m.VoucherHash) != 0 {
+	if len(m.VoucherHash) != 0 || m.Outcome != peerv1.Outcome_OUTCOME_CANCELLED {
 		s.size("voucher_hash", m.VoucherHash, 32)
 	}
 	s.amount("amount", m.Amount, 0)
