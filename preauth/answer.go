@@ -69,7 +69,10 @@ func OpenCancel(b []byte, r Request, signer DeviceCert) (Cancel, error) {
 	if err != nil {
 		return Cancel{}, err
 	}
-	return c, speaksFor(r, c.Body.RequestHash, signer, c.VerifiedBy)
+	if err := speaksFor(r, c.Body.RequestHash, signer, c.VerifiedBy); err != nil {
+		return Cancel{}, err
+	}
+	return c, nil
 }
 
 // OpenDecline decodes a customer's no to the request.
@@ -83,7 +86,10 @@ func OpenDecline(b []byte, r Request, customer DeviceCert) (Decline, error) {
 	if Hash(d.Body.RequestHash) != r.Hash {
 		return Decline{}, ErrRequest
 	}
-	return d, d.VerifiedBy(PublicKey(customer.Body.SigningKey))
+	if err := d.VerifiedBy(PublicKey(customer.Body.SigningKey)); err != nil {
+		return Decline{}, err
+	}
+	return d, nil
 }
 
 // speaksFor checks that signer is the device that made r, that the object

@@ -47,8 +47,8 @@ func (t Trust) Epoch() uint64 { return t.Bundle.Body.GetEpoch() }
 func (t Trust) SignedAt() time.Time { return time.UnixMilli(t.Bundle.Body.GetServerTimeMs()) }
 
 // DeviceCert decodes a device certificate and accepts it if an issuer key
-// valid at now signed it, it has not ended, it names role, and neither the
-// bundle revokes the device. The start of validity is not compared with the
+// valid at now signed it, it has not ended, it names role, and the bundle
+// does not revoke the device. The start of validity is not compared with the
 // clock: an issuer signs no certificate ahead of time, and a till whose clock
 // stopped must still be able to deal with a device enrolled today.
 //
@@ -94,23 +94,30 @@ func (t Trust) PreauthCert(b []byte, now time.Time) (PreauthCert, error) {
 }
 
 // GenuineDevice accepts a device certificate that the backend ever signed,
-// expired or revoked: what settlement asks.
+// expired or revoked: what settlement asks. The error wraps ErrDecode,
+// ErrIssuer or ErrSignature.
 func (t Trust) GenuineDevice(b []byte) (DeviceCert, error) {
 	c, err := Open[*peerv1.DeviceCert](b)
 	if err != nil {
 		return DeviceCert{}, err
 	}
-	return c, t.issued(c.keyID, c.VerifiedBy)
+	if err := t.issued(c.keyID, c.VerifiedBy); err != nil {
+		return DeviceCert{}, err
+	}
+	return c, nil
 }
 
 // GenuinePreauth accepts a pre-authorization certificate that the backend
-// ever signed.
+// ever signed. The error wraps ErrDecode, ErrIssuer or ErrSignature.
 func (t Trust) GenuinePreauth(b []byte) (PreauthCert, error) {
 	c, err := Open[*peerv1.PreauthCert](b)
 	if err != nil {
 		return PreauthCert{}, err
 	}
-	return c, t.issued(c.keyID, c.VerifiedBy)
+	if err := t.issued(c.keyID, c.VerifiedBy); err != nil {
+		return PreauthCert{}, err
+	}
+	return c, nil
 }
 
 // Verdict decodes a verdict that the backend signed.
@@ -121,7 +128,10 @@ func (t Trust) Verdict(b []byte) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	return v, t.issued(v.keyID, v.VerifiedBy)
+	if err := t.issued(v.keyID, v.VerifiedBy); err != nil {
+		return Verdict{}, err
+	}
+	return v, nil
 }
 
 // Revoked reports whether the bundle revokes the device.
