@@ -57,11 +57,7 @@ func Parse(s, code string) (Amount, error) {
 	if len(s) > textMax {
 		return Amount{}, fmt.Errorf("%s %s: %w", quote(s), code, ErrRange)
 	}
-	d, err := decimal.NewFromString(s)
-	if err != nil {
-		return Amount{}, fmt.Errorf("%s %s: %w", quote(s), code, ErrSyntax)
-	}
-	minor := d.Shift(int32(digits))
+	minor := decimal.RequireFromString(s).Shift(int32(digits)) // plain digits: always a number
 	if !minor.IsInteger() {
 		return Amount{}, fmt.Errorf("%s %s has %d at most: %w", s, code, digits, ErrPrecision)
 	}
