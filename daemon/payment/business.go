@@ -89,9 +89,9 @@ var business = map[State]map[BusinessEvent]businessEdge{
 		TimedOut:       {Expired, NoteFailed, ReasonTimeout},
 	},
 	Awaiting: {
-		Withdraw:      {Cancelled, NoteCancelled, ReasonOnlineRequired},
-		TimedOut:      {Cancelled, NoteCancelled, ReasonOnlineRequired},
-		SaleSettled:   {Settled, NoteSettled, ""},
+		Withdraw:    {Cancelled, NoteCancelled, ReasonOnlineRequired},
+		TimedOut:    {Cancelled, NoteCancelled, ReasonOnlineRequired},
+		SaleSettled: {Settled, NoteSettled, ""},
 		// The customer leaves without the goods. A reversal elsewhere could
 		// still pay a rejected voucher, so the till's Cancel ends it.
 		SaleRejected:  {Rejected, NoteRejected, ReasonOnlineRequired},
