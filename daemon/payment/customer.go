@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -21,9 +22,9 @@ type Attempt struct {
 	Receipt   bool         // a verified Receipt is stored
 	Notified  bool         // PaymentSuccessful was sent
 	Doubtful  bool         // PaymentUnconfirmed was sent
-	Settled   int64        // what the backend paid, minor units
-	Reason    string
-	UpdatedAt time.Time
+	Settled   int64        // what the backend paid, minor units; 0 while only the till says so
+	Reason    string       // why it ended, of the error catalogue
+	UpdatedAt time.Time    // when State last changed
 }
 
 // CustomerEvent is what can happen to a customer's payment.
@@ -52,7 +53,7 @@ type CustomerInput struct {
 	Event   CustomerEvent
 	Voucher preauth.Hash // Accept
 	Charge  bool         // Accept
-	Reason  string       // Decline, Cancel*, VerdictRejected
+	Reason  string       // CancelReceived, VerdictRejected, VerdictCancelled; may be empty
 	Settled int64        // VerdictSettled, minor units
 }
 
@@ -96,6 +97,7 @@ var customer = map[State]map[CustomerEvent]customerEdge{
 		SettleByPassed:   {Released, NoteFailed},
 	},
 	Settled: {
+		VerdictSettled:   {Settled, NoteSettled}, // the rest of a shortfall
 		VerdictCancelled: {Cancelled, NoteCancelled},
 	},
 	Rejected: {
@@ -119,27 +121,37 @@ var customer = map[State]map[CustomerEvent]customerEdge{
 // The error wraps ErrState if a's state has no edge for the event; a is then
 // returned unchanged.
 func (a Attempt) Step(in CustomerInput, now time.Time) (Attempt, Effects, error) {
-	var fx Effects
-	fx.handIn(a.handsIn(in))
-	e, ok := customer[a.State][in.Event]
+	e, ok := a.edge(in.Event)
 	if !ok && !a.absorbs(in.Event) {
 		return a, Effects{}, fmt.Errorf("%s of a payment that is %s: %w", in.Event, a.State, ErrState)
 	}
+	var fx Effects
+	fx.handIn(a.handsIn(in.Event))
 	next := a
-	next.Rev, next.UpdatedAt = a.Rev+1, now
+	next.Rev++
 	next.record(in)
 	if !ok {
 		return next, fx, nil
 	}
 	next.State = e.to
 	if e.to != a.State {
-		next.Reason = reasonOf(in)
+		next.Reason, next.UpdatedAt = a.reasonOf(in), now
 	}
-	fx.Notes = append(fx.Notes, a.notes(e, in)...)
+	fx.Notes = a.notes(e, in)
 	next.Notified = a.Notified || e.to == Provisional || e.to == Settled
 	next.Doubtful = a.Doubtful || e.note == NoteUnconfirmed
 	fx.send(in.Event)
 	return next, fx, nil
+}
+
+// edge looks the event up. A charge is never PROVISIONAL, whatever its till
+// says, and what a Cancel outranks changes nothing.
+func (a Attempt) edge(ev CustomerEvent) (e customerEdge, ok bool) {
+	if a.outranks(ev) || a.Charge && ev == ReceiptStored {
+		return customerEdge{}, false
+	}
+	e, ok = customer[a.State][ev]
+	return e, ok
 }
 
 // absorbs reports whether the event changes no state but is no error either:
@@ -149,18 +161,19 @@ func (a Attempt) absorbs(ev CustomerEvent) bool {
 	switch ev {
 	case CancelReceived, CancelOtherPaid:
 		return true // never dropped: stored and handed in, in every state
-	case VerdictSettled:
-		return a.State == Settled || a.endedByCancel()
 	case VerdictRejected:
-		return a.State == Rejected || a.endedByCancel()
+		return a.State == Rejected || a.outranks(ev)
 	case VerdictCancelled:
 		return a.State.Status() == Withdrawn || a.State == Expired
 	}
-	return false
+	return a.outranks(ev)
 }
 
-// endedByCancel: CANCELLED is last.
-func (a Attempt) endedByCancel() bool { return a.State == Cancelled || a.State == OtherPaid }
+// outranks reports whether a verdict comes too late: CANCELLED is last, for
+// whoever holds a valid Cancel or has that verdict.
+func (a Attempt) outranks(ev CustomerEvent) bool {
+	return (ev == VerdictSettled || ev == VerdictRejected) && (a.Cancel || a.State == Cancelled)
+}
 
 // record keeps what came along with the event.
 func (a *Attempt) record(in CustomerInput) {
@@ -172,21 +185,25 @@ func (a *Attempt) record(in CustomerInput) {
 	case CancelReceived, CancelOtherPaid:
 		a.Cancel = true
 	case VerdictSettled:
-		if !a.endedByCancel() {
-			a.Settled = in.Settled
+		if !a.outranks(in.Event) {
+			a.Settled = max(a.Settled, in.Settled) // a smaller one is older
 		}
-	case VerdictCancelled, VerdictRejected:
+	case VerdictCancelled:
 		a.Settled = 0
 	}
 }
 
 // handsIn says what goes into the outbox: the claim as soon as a voucher
-// exists, and every Cancel with its request, again if a verdict contradicts
-// it.
-func (a Attempt) handsIn(in CustomerInput) ItemKind {
-	switch in.Event {
+// exists and again with its first receipt, and every Cancel with its request,
+// again if a verdict contradicts it.
+func (a Attempt) handsIn(ev CustomerEvent) ItemKind {
+	switch ev {
 	case Accept:
 		return ItemClaim
+	case ReceiptStored, ReceiptSettled:
+		if !a.Receipt {
+			return ItemClaim
+		}
 	case CancelReceived, CancelOtherPaid:
 		return ItemCancel
 	case VerdictSettled, VerdictRejected:
@@ -199,36 +216,52 @@ func (a Attempt) handsIn(in CustomerInput) ItemKind {
 
 // notes are the log entries of an edge. A settlement that comes before any
 // receipt also says that the payment was successful; a link lost says so
-// beside what it did to the payment; doubt is said once.
+// beside what it did to the payment; doubt is said once, and so is an amount.
 func (a Attempt) notes(e customerEdge, in CustomerInput) []Note {
 	var notes []Note
 	if e.to == Settled && !a.Notified {
 		notes = append(notes, Note{Kind: NoteSuccessful})
 	}
-	if e.note != "" && !(e.note == NoteUnconfirmed && a.Doubtful) {
-		notes = append(notes, Note{Kind: e.note, Reason: reasonOf(in)})
+	if e.note != "" && !a.noted(e, in) {
+		notes = append(notes, Note{Kind: e.note, Reason: a.reasonOf(in)})
 	}
 	if in.Event == LinkLost {
-		notes = append(notes, Note{Kind: NoteDisconnected, Reason: reasonOf(in)})
+		notes = append(notes, Note{Kind: NoteDisconnected, Reason: a.reasonOf(in)})
 	}
 	return notes
 }
 
-// reasonOf returns why, in words of the error catalogue.
-func reasonOf(in CustomerInput) string {
+// noted reports whether an edge that leads back to its state has nothing new
+// to say.
+func (a Attempt) noted(e customerEdge, in CustomerInput) bool {
+	switch {
+	case e.note == NoteUnconfirmed:
+		return a.Doubtful
+	case a.State == Settled && e.to == Settled:
+		return a.Settled == 0 || in.Settled <= a.Settled
+	}
+	return false
+}
+
+// reasonOf returns why, in words of the error catalogue. A verdict that
+// cancels a paid payment is a reversal.
+func (a Attempt) reasonOf(in CustomerInput) string {
 	switch in.Event {
 	case RequestExpired:
 		return string(ReasonTimeout)
-	case LinkLost:
+	case LinkLost, Supersede: // the newer request has a session of its own
 		return "LINK_LOST"
-	case Supersede:
-		return "REPLACED"
 	case CancelOtherPaid:
 		return string(ReasonOtherPaid)
 	case SettleByPassed:
-		return "TOO_LATE"
+		return "RELEASED"
 	case Decline:
 		return string(ReasonDeclined)
+	case VerdictCancelled:
+		if a.State.Status() == Completed {
+			return cmp.Or(in.Reason, string(ReasonReversal))
+		}
+		return cmp.Or(in.Reason, "REQUEST_CANCELLED")
 	}
 	return in.Reason
 }
