@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+// eventLine is an event on one line: when, its number, what, and the payment.
+func (a *app) eventLine(e *paymentv1.Event) string {
+	parts := []string{
+		e.GetTime().AsTime().In(a.zone).Format("15:04:05"),
+		fmt.Sprintf("#%d", e.GetSequence()),
+		a.stdout.bold(a, strings.ReplaceAll(eventName(e), "_", " ")),
+	}
+	for _, d := range eventDetails(e) {
+		parts = append(parts, clean(d))
+	}
+	if id := paymentOf(e); id != "" {
+		parts = append(parts, "payment "+clean(id))
+	}
+	return strings.Join(keep(parts), "  ")
+}
+
+// eventField is the field of e that is set: its name is the event's name.
+func eventField(e *paymentv1.Event) protoreflect.FieldDescriptor {
+	m := e.ProtoReflect()
+	return m.WhichOneof(m.Descriptor().Oneofs().ByName("event"))
+}
+
+// eventName is such as payment_successful.
+func eventName(e *paymentv1.Event) string {
+	if f := eventField(e); f != nil {
+		return string(f.Name())
+	}
+	return "unknown_event"
+}
+
+// eventNames lists every name that an event can have, sorted.
+func eventNames() []string {
+	fields := (&paymentv1.Event{}).ProtoReflect().Descriptor().Oneofs().ByName("event").Fields()
+	var names []string
+	for i := range fields.Len() {
+		names = append(names, string(fields.Get(i).Name()))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// paymentOf is the payment that e is about, or "".
+func paymentOf(e *paymentv1.Event) string {
+	f := eventField(e)
+	if f == nil {
+		return ""
+	}
+	m := e.ProtoReflect().Get(f).Message()
+	id := m.Descriptor().Fields().ByName("payment_id")
+	if id == nil {
+		return ""
+	}
+	return m.Get(id).String()
+}
+
+// eventDetails is what people want to know of e beside its name and payment.
+func eventDetails(e *paymentv1.Event) []string {
+	switch e := e.GetEvent().(type) {
+	case *paymentv1.Event_PaymentRequestReceived:
+		return requestDetails(e.PaymentRequestReceived)
+	case *paymentv1.Event_PaymentSuccessful:
+		p := e.PaymentSuccessful
+		details := []string{sum(p.GetAmount(), p.GetCurrency())}
+		if !zero(p.GetTip()) {
+			details = append(details, "tip "+p.GetTip())
+		}
+		return append(details, word(p.GetFinality()), "guaranteed "+p.GetGuaranteed(), "at risk "+p.GetAtRisk())
+	case *paymentv1.Event_PaymentCancelled:
+		return []string{e.PaymentCancelled.GetReason()}
+	case *paymentv1.Event_PaymentFailed:
+		return []string{e.PaymentFailed.GetReason(), e.PaymentFailed.GetNextStep()}
+	case *paymentv1.Event_PaymentUnconfirmed:
+		return []string{"never pay again", e.PaymentUnconfirmed.GetResolution()}
+	case *paymentv1.Event_PaymentSettled:
+		return []string{sum(e.PaymentSettled.GetSettledAmount(), e.PaymentSettled.GetCurrency())}
+	case *paymentv1.Event_PaymentRejected:
+		return []string{e.PaymentRejected.GetReason()}
+	case *paymentv1.Event_PaymentOpened:
+		return []string{sum(e.PaymentOpened.GetAmount(), e.PaymentOpened.GetCurrency())}
+	case *paymentv1.Event_PaymentDeclined:
+		return []string{quoted(e.PaymentDeclined.GetReason())}
+	case *paymentv1.Event_Disconnected:
+		return []string{e.Disconnected.GetReason()}
+	case *paymentv1.Event_PreAuthorizationChanged:
+		return []string{e.PreAuthorizationChanged.GetPreAuthorizationId(), e.PreAuthorizationChanged.GetStatus()}
+	case *paymentv1.Event_DeviceChanged:
+		return []string{e.DeviceChanged.GetWhat(), e.DeviceChanged.GetDetail()}
+	default:
+		return nil
+	}
+}
+
+func requestDetails(r *paymentv1.PaymentRequestReceived) []string {
+	details := []string{sum(r.GetAmount(), r.GetCurrency()), "from " + quoted(r.GetBusinessName()), quoted(r.GetPaymentReference())}
+	switch {
+	case !r.GetTipAllowed():
+		details = append(details, "no tip")
+	case r.GetTipMax() != "":
+		details = append(details, "tip at most "+r.GetTipMax())
+	}
+	if r.GetCode() != "" {
+		details = append(details, "code "+r.GetCode())
+	}
+	return details
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+
+	"github.com/vipaso/vipasod/daemon/catalogue"
+)
+
+// A usageError is a command that cannot be understood.
+type usageError struct {
+	message string
+	help    string // the command to read
+}
+
+func (u *usageError) Error() string { return u.message }
+
+func usagef(format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...)}
+}
+
+// asUsage turns an error of parsing args into a usageError that names the
+// command to read about.
+func asUsage(err error, root *cobra.Command, args []string) error {
+	var u *usageError
+	if !errors.As(err, &u) {
+		u = &usageError{message: unshield(err.Error())}
+	}
+	cmd, _, findErr := root.Find(shieldNegatives(args))
+	if findErr != nil {
+		cmd = root
+	}
+	u.help = cmd.CommandPath() + " --help"
+	return u
+}
+
+// An explanation is what an error says to people.
+type explanation struct {
+	head string // one line
+	what string
+	why  string
+	next string
+}
+
+// explain writes err to stderr: what happened, why, and the next command. An
+// outcome has been told on stdout.
+func (a *app) explain(err error) {
+	var done outcome
+	if errors.As(err, &done) {
+		return
+	}
+	e := a.explanation(err)
+	a.note("error: %s", clean(oneLine(e.head)))
+	for _, line := range []struct{ label, text string }{{"what", e.what}, {"why", e.why}, {"next", e.next}} {
+		if line.text != "" {
+			a.note("%s%s", a.stderr.bold(a, pad(line.label, 7)), clean(oneLine(line.text)))
+		}
+	}
+}
+
+// oneLine joins the lines of several errors, without shields, also quoted
+// ones.
+func oneLine(s string) string {
+	return strings.NewReplacer("\n", "; ", shield, "", `\x00`, "").Replace(s)
+}
+
+func (a *app) explanation(err error) explanation {
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return explanation{head: usage.message, next: usage.help}
+	case interrupted(err):
+		return a.unreachable()
+	case cancelled(err):
+		return explanation{head: "stopped"}
+	case unimplemented(err):
+		return explanation{
+			head: "this vipasod does not serve that call",
+			why:  `sim commands need driver = "sim" in [radio]; others need a vipasod as new as this vipasoctl.`,
+			next: "vipasoctl radio status",
+		}
+	case errors.Is(err, fs.ErrExist):
+		return explanation{head: err.Error(), next: "choose another name, or repeat with --force"}
+	}
+	st, ok := statusOf(err)
+	if !ok {
+		return explanation{head: err.Error()}
+	}
+	e := explanation{head: st.Message(), why: violations(err), next: "vipasoctl doctor"}
+	if entry, ok := catalogue.Lookup(reasonOf(err)); ok {
+		e.what, e.next = entry.What, entry.Next
+		e.why = strings.TrimSpace(entry.Why + " " + e.why)
+	}
+	if reason := reasonOf(err); reason != "" {
+		e.head = reason + ": " + e.head
+	}
+	if again := detail[*errdetails.RetryInfo](err).GetRetryDelay().AsDuration(); again > 0 {
+		e.next = fmt.Sprintf("%s Again in %s.", e.next, span(again))
+	}
+	return e
+}
+
+// unreachable explains why nobody answers on the socket.
+func (a *app) unreachable() explanation {
+	e := explanation{
+		head: "vipasod does not answer on " + a.socket,
+		why:  "It is not running, or its socket is elsewhere (--socket or VIPASO_SOCKET).",
+		next: "systemctl status vipasod",
+	}
+	if refusal := a.refusal(); refusal != nil {
+		e.what = refusal.Error()
+		if errors.Is(refusal, fs.ErrPermission) {
+			e.why = "Only root and the members of the socket's group may connect."
+			e.next = `sudo usermod -aG vipaso "$USER", then log in again`
+		}
+	}
+	return e
+}
+
+// refusal is why the socket could not be reached, if it could not.
+func (a *app) refusal() error {
+	if a.conn == nil {
+		return nil
+	}
+	if err := a.conn.refusal.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// violations lists the fields that the daemon found wrong.
+func violations(err error) string {
+	var fields []string
+	for _, v := range detail[*errdetails.BadRequest](err).GetFieldViolations() {
+		fields = append(fields, v.GetField()+": "+v.GetDescription())
+	}
+	return strings.Join(fields, "; ")
+}
+
+// interruption says why a stream has to be opened again.
+func interruption(err error) string {
+	switch reasonOf(err) {
+	case catalogue.WatchBehind:
+		return "vipasod did not wait for us; going on where we stopped"
+	case catalogue.WatchExpired:
+		return "vipasod no longer keeps the events after the last one seen; starting with what is open now"
+	}
+	if errors.Is(err, io.EOF) {
+		return "vipasod is stopping; waiting for it"
+	}
+	return "vipasod went away; waiting for it"
+}
+
+// span writes d as people say it: 22s, 3m 5s, 3h 31m, 3d 4h.
+func span(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	days, hours := int(d/(24*time.Hour)), int(d/time.Hour)%24
+	minutes, seconds := int(d/time.Minute)%60, int(d/time.Second)%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%dd %dh", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%dh %dm", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%dm %ds", minutes, seconds)
+	default:
+		return fmt.Sprintf("%ds", seconds)
+	}
+}

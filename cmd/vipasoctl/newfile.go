@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// A newFile is a file on its way to disk, under another name.
+type newFile struct {
+	*os.File
+	app  *app
+	size uint64 // bytes written
+	told uint64 // bytes at the last progress message
+}
+
+// add appends a piece.
+func (f *newFile) add(piece []byte) error {
+	n, err := f.Write(piece)
+	f.size += uint64(n)
+	if f.size-f.told >= 8e6 {
+		f.told = f.size
+		f.app.progress("%s", size(f.size))
+	}
+	return err
+}
+
+// A saved is what a command says about the file that it wrote.
+type saved struct {
+	File  string `json:"file"`
+	Bytes string `json:"bytes"`
+}
+
+// save writes the file path with fill and says so. Path appears whole, synced
+// and with mode 0600, or not at all; one that exists is replaced only by
+// force, else the error wraps fs.ErrExist.
+func (a *app) save(path string, force bool, fill func(*newFile) error) error {
+	if _, err := os.Lstat(path); err == nil && !force {
+		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	f := &newFile{File: temp, app: a}
+	defer os.Remove(temp.Name()) // it is gone already if all went well
+	if err := f.finish(fill(f)); err != nil {
+		return err
+	}
+	if err := place(temp.Name(), path, force); err != nil {
+		return err
+	}
+	return a.plain(saved{File: path, Bytes: fmt.Sprint(f.size)}, func() { a.printf("%s  %s\n", path, size(f.size)) })
+}
+
+// finish makes what was written durable, unless filled says that it is not
+// whole.
+func (f *newFile) finish(filled error) error {
+	if filled == nil && f.size == 0 {
+		filled = errors.New("vipasod sent nothing")
+	}
+	if filled == nil {
+		filled = f.Sync()
+	}
+	return errors.Join(filled, f.Close())
+}
+
+// place renames temp to path and makes that durable.
+func place(temp, path string, force bool) error {
+	flags := uint(unix.RENAME_NOREPLACE)
+	if force {
+		flags = 0
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, flags)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		// A file system that cannot promise it; path was looked for before.
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/vipaso/vipasod/daemon/catalogue"
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
+	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+func (a *app) payCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pay",
+		Short: "Ask for money, or pay",
+		Example: `  vipasoctl pay request 12.00 USD
+  vipasoctl pay receive`,
+	}
+	cmd.AddCommand(a.payRequestCommand(), a.payReceiveCommand(), a.payAcceptCommand(), a.payDeclineCommand(), a.payCancelCommand())
+	return cmd
+}
+
+func (a *app) payAcceptCommand() *cobra.Command {
+	req := &customerv1.AcceptPaymentRequest{}
+	cmd := &cobra.Command{
+		Use:   "accept PAYMENT --amount AMOUNT --currency CUR --instrument ID [--tip AMOUNT] [--delegated]",
+		Short: "Consent to a payment request (customer)",
+		Long: `Accept is the customer's consent to one request. AUTHORIZED means that the till's
+receipt has not come yet: never pay again, wait for the event.`,
+		Example: `  vipasoctl pay accept 0190b2c4-0000-7000-8000-000000000003 --amount 12.00 --currency USD \
+      --instrument 0190b2c4-0000-7000-8000-000000000001 --tip 1.00`,
+		Args:              wants("PAYMENT"),
+		ValidArgsFunction: a.completeFirst(a.paymentIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.RequestId, req.PaymentId = uuid.NewString(), args[0]
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			p, err := accept(cmd.Context(), c, req)
+			if err != nil {
+				return err
+			}
+			return a.printOutcome(p, paymentOutcome(p))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&req.Amount, "amount", "", "what was asked for, without tip")
+	flags.StringVar(&req.Currency, "currency", "", "ISO 4217 `code` of the amount")
+	flags.StringVar(&req.InstrumentId, "instrument", "", "`id` of the instrument to pay with")
+	flags.StringVar(&req.Tip, "tip", "", "`amount` to add")
+	flags.BoolVar(&req.IsDelegatedInstrument, "delegated", false, "the instrument is another's")
+	required(cmd, "amount", "currency", "instrument")
+	a.completeFlag(cmd, "instrument", a.instrumentIDs)
+	return cmd
+}
+
+// accept makes the call until it is answered.
+func accept(ctx context.Context, c *conn, req *customerv1.AcceptPaymentRequest) (*paymentv1.Payment, error) {
+	var resp *customerv1.AcceptPaymentResponse
+	err := persist(ctx, c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+		resp, err = c.customer().AcceptPayment(ctx, req, opts...)
+		return err
+	})
+	return resp.GetPayment(), err
+}
+
+func (a *app) payDeclineCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:               "decline PAYMENT",
+		Short:             "Say no to a payment request (customer)",
+		Example:           `  vipasoctl pay decline 0190b2c4-0000-7000-8000-000000000003 --reason "not my order"`,
+		Args:              wants("PAYMENT"),
+		ValidArgsFunction: a.completeFirst(a.paymentIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := &customerv1.DeclinePaymentRequest{RequestId: uuid.NewString(), PaymentId: args[0], Reason: reason}
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			var resp *customerv1.DeclinePaymentResponse
+			err = persist(cmd.Context(), c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+				resp, err = c.customer().DeclinePayment(ctx, req, opts...)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return a.printOutcome(resp.GetPayment(), failedUnless(ended(resp.GetPayment())))
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "`text` for the till, at most 64 bytes")
+	return cmd
+}
+
+func (a *app) payCancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "cancel PAYMENT",
+		Short:             "Withdraw a request that nobody has paid yet (business)",
+		Example:           `  vipasoctl pay cancel 0190b2c4-0000-7000-8000-000000000003`,
+		Args:              wants("PAYMENT"),
+		ValidArgsFunction: a.completeFirst(a.paymentIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			p, err := cancelPayment(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.printOutcome(p, failedUnless(ended(p)))
+		},
+	}
+}
+
+// cancelPayment makes the call until it is answered.
+func cancelPayment(ctx context.Context, c *conn, paymentID string) (*paymentv1.Payment, error) {
+	req := &businessv1.CancelPaymentRequest{RequestId: uuid.NewString(), PaymentId: paymentID}
+	var resp *businessv1.CancelPaymentResponse
+	err := persist(ctx, c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+		resp, err = c.business().CancelPayment(ctx, req, opts...)
+		return err
+	})
+	return resp.GetPayment(), err
+}
+
+// ended is whether p ended with nobody paying.
+func ended(p *paymentv1.Payment) bool {
+	return p.GetStatus() == paymentv1.PaymentStatus_PAYMENT_STATUS_CANCELLED || p.GetStatus() == paymentv1.PaymentStatus_PAYMENT_STATUS_FAILED
+}
+
+// printOutcome prints p and returns outcome, so that the exit code says the
+// same as the text.
+func (a *app) printOutcome(p *paymentv1.Payment, outcome error) error {
+	if err := a.emit(p, func() { a.printPaid(p) }); err != nil {
+		return err
+	}
+	return outcome
+}
+
+// printPaid prints in three lines what became of p and how firm that is.
+func (a *app) printPaid(p *paymentv1.Payment) {
+	head := word(p.GetState()) + "  " + sum(p.GetAmount(), p.GetCurrency())
+	if !zero(p.GetTip()) {
+		head += " + tip " + clean(p.GetTip()) + " = " + sum(p.GetTotal(), p.GetCurrency())
+	}
+	if p.GetReason() != "" {
+		head += "  " + clean(p.GetReason())
+	}
+	a.printf("%s\npayment    %s\n", a.stdout.bold(a, head), clean(p.GetPaymentId()))
+	if text := firmness(p); text != "" {
+		a.printf("%s\n", text)
+	}
+	a.printf("next step: %s\n", nextStep(p))
+}
+
+// firmness says how sure the money is, for a payment that may have happened.
+func firmness(p *paymentv1.Payment) string {
+	shares := "guaranteed " + clean(p.GetGuaranteed()) + ", at risk " + clean(p.GetAtRisk())
+	switch p.GetState() {
+	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
+		return "finality   PROVISIONAL: " + shares
+	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
+		return "finality   SETTLED: " + sum(p.GetSettledAmount(), p.GetCurrency())
+	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED:
+		return "finality   unconfirmed: the voucher may have arrived; never pay again"
+	default:
+		return ""
+	}
+}
+
+// nextStep says what to do after p came out as it did.
+func nextStep(p *paymentv1.Payment) string {
+	switch p.GetState() {
+	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
+		return "nothing to do. It is handed in when the network returns."
+	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
+		return "nothing to do."
+	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED, paymentv1.PaymentState_PAYMENT_STATE_AWAITING:
+		return "wait; vipasoctl payments show " + clean(p.GetPaymentId()) + " tells how it ends."
+	case paymentv1.PaymentState_PAYMENT_STATE_EXPIRED:
+		return "nobody accepted in time; ask again."
+	}
+	if entry, ok := catalogue.Lookup(strings.ToUpper(p.GetReason())); ok {
+		return entry.Next
+	}
+	return "nothing was paid."
+}

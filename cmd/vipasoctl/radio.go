@@ -1,0 +1,57 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+)
+
+func (a *app) radioCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "radio", Short: "The Bluetooth adapter and who is near", Example: "  vipasoctl radio status"}
+	cmd.AddCommand(&cobra.Command{
+		Use:     "status",
+		Short:   "Show the adapter and whether it can be used",
+		Example: `  vipasoctl radio status --json | jq -r .reason`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := a.getStatus(cmd.Context())
+			if err != nil {
+				return err
+			}
+			r := st.GetRadio()
+			return a.emit(r, func() { a.printf("%s\n", strings.Join(keep(a.radioParts(r)), "  ")) })
+		},
+	}, a.radioScanCommand())
+	return cmd
+}
+
+func (a *app) radioScanCommand() *cobra.Command {
+	var period time.Duration
+	cmd := &cobra.Command{
+		Use:     "scan [--for 5s]",
+		Short:   "Listen for other devices and print each as it is heard",
+		Example: `  vipasoctl radio scan --for 10s`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			a.progress("scanning for %s…", span(period))
+			stream, err := c.device().ScanRadio(cmd.Context(), &devicev1.ScanRadioRequest{For: durationpb.New(period)})
+			err = all(stream, err, func(r *devicev1.ScanRadioResponse) error {
+				return a.emit(r, func() {
+					a.printf("%s  %4d dBm  protocol %d%s\n", pad(clean(r.GetAddress()), 17), r.GetRssi(), r.GetVersion(),
+						either(r.GetResume(), "  has an unfinished payment", ""))
+				})
+			})
+			return untilStopped(cmd.Context(), err)
+		},
+	}
+	cmd.Flags().DurationVar(&period, "for", 5*time.Second, "how long, 1s to 60s")
+	return cmd
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status [--watch]",
+		Short: "Show one screen: radio, backend, store, money not settled yet",
+		Long: `Status shows one screen and ends with the next step, which is often nothing:
+being offline is normal. It exits 0 also for a device that is not enrolled.`,
+		Example: `  vipasoctl status
+  vipasoctl status --json | jq -r .next_step
+  vipasoctl status --watch`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if watch {
+				return a.watchStatus(cmd.Context())
+			}
+			st, err := a.getStatus(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.emit(st, func() { a.printf("%s", a.screen(st)) })
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again at each change, until ^C")
+	return cmd
+}
+
+// watchStatus shows the status and each change of it until ctx ends.
+func (a *app) watchStatus(ctx context.Context) error {
+	c, err := a.dial()
+	if err != nil {
+		return err
+	}
+	open := func(ctx context.Context, _ error, opts ...grpc.CallOption) (grpc.ServerStreamingClient[devicev1.WatchStatusResponse], error) {
+		return c.device().WatchStatus(ctx, &devicev1.WatchStatusRequest{}, opts...)
+	}
+	err = follow(ctx, a, false, open, func(r *devicev1.WatchStatusResponse) error {
+		return a.emit(r.GetStatus(), func() {
+			if a.stdout.terminal() {
+				a.printf("\x1b[H\x1b[2J%s", a.screen(r.GetStatus()))
+				return
+			}
+			a.printf("%s\n", a.screen(r.GetStatus()))
+		})
+	})
+	return untilStopped(ctx, err)
+}
+
+// untilStopped makes ^C the normal end of a command that runs until then.
+func untilStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && cancelled(err) {
+		return nil
+	}
+	return err
+}
+
+// screen is the status for people.
+func (a *app) screen(st *devicev1.Status) string {
+	var b strings.Builder
+	line := func(label string, parts ...string) {
+		parts = keep(parts)
+		if len(parts) > 0 {
+			b.WriteString(a.stdout.bold(a, pad(label, 9)) + strings.Join(parts, "  ") + "\n")
+		}
+	}
+	line("vipasod", a.about(st)...)
+	line("device", a.identity(st.GetIdentity())...)
+	line("radio", a.radioParts(st.GetRadio())...)
+	line("backend", a.backendParts(st.GetBackend())...)
+	line("store", a.storeParts(st.GetStore())...)
+	for _, u := range st.GetUnsynced() {
+		line("unsynced", a.unsyncedParts(st, u)...)
+	}
+	if len(st.GetUnsynced()) == 0 {
+		line("unsynced", "nothing", a.outboxPart(st))
+	}
+	for _, l := range st.GetLimits() {
+		line("limits", "offline at most "+sum(l.GetPaymentMax(), l.GetCurrency())+" a payment", sum(l.GetTotalMax(), l.GetCurrency())+" in all")
+	}
+	if id := st.GetOpenPaymentId(); id != "" {
+		line("open", "payment "+clean(id))
+	}
+	next := clean(st.GetNextStep())
+	if next == "" {
+		next = "nothing to do."
+	}
+	b.WriteString(a.stdout.bold(a, "next step: ") + next + "\n")
+	return b.String()
+}
+
+// keep drops what is empty.
+func keep(parts []string) []string {
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// pad fills s with spaces up to width.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-len([]rune(s))))
+}
