@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -16,11 +17,11 @@ type Sale struct {
 	Rev        int64 // grows by one with each step
 	Asks       []Ask // in the order they were made
 	Winner     preauth.Hash
-	Tip        int64 // the winner's, minor units
-	Guaranteed int64 // what the issuer pays in any case, minor units
-	Settled    int64 // what the backend paid, minor units
-	Reason     string
-	UpdatedAt  time.Time
+	Tip        int64     // the winner's, minor units
+	Guaranteed int64     // what the issuer pays in any case, minor units
+	Settled    int64     // what the backend paid, minor units
+	Reason     string    // why it ended, of the error catalogue
+	UpdatedAt  time.Time // when State last changed
 }
 
 // Ask is one Request of a payment and what the till has signed about it. An
@@ -50,20 +51,20 @@ const (
 	AllDeclined    BusinessEvent = "AllDeclined"    // every customer in range declined
 	TimedOut       BusinessEvent = "TimedOut"       // nobody answered, or no verdict came, in time
 	Reverse        BusinessEvent = "Reverse"        // the till gives the money back
-	SaleSettled    BusinessEvent = "SaleSettled"    // verdict
-	SaleRejected   BusinessEvent = "SaleRejected"   // verdict
-	SaleCancelled  BusinessEvent = "SaleCancelled"  // verdict
+	SaleSettled    BusinessEvent = "SaleSettled"    // the backend paid a request
+	SaleRejected   BusinessEvent = "SaleRejected"   // the backend refused it
+	SaleCancelled  BusinessEvent = "SaleCancelled"  // the backend knows a valid Cancel of it
 )
 
 // BusinessInput is an event with what came along.
 type BusinessInput struct {
 	Event      BusinessEvent
-	Request    preauth.Hash // AskMade, CustomerSaidNo, Refuse, Paid, PaidOnline
+	Request    preauth.Hash // AskMade, CustomerSaidNo, Refuse, Paid, PaidOnline, Sale*
 	Voucher    preauth.Hash // Paid, PaidOnline
 	Tip        int64        // Paid, PaidOnline, minor units
 	Guaranteed int64        // Paid, minor units
 	Code       string       // Refuse: reason of the catalogue
-	Reason     string       // CustomerSaidNo: the customer's words; SaleRejected
+	Reason     string       // CustomerSaidNo: the customer's words; SaleRejected, SaleCancelled
 	Settled    int64        // SaleSettled, minor units
 }
 
@@ -88,14 +89,15 @@ var business = map[State]map[BusinessEvent]businessEdge{
 		AllDeclined:    {Cancelled, NoteCancelled, ReasonDeclined},
 		TimedOut:       {Expired, NoteFailed, ReasonTimeout},
 	},
+	// The customer of an AWAITING payment leaves without the goods. A reversal
+	// elsewhere could still pay a rejected voucher, so every end but SETTLED
+	// is the till's own Cancel too.
 	Awaiting: {
-		Withdraw:    {Cancelled, NoteCancelled, ReasonOnlineRequired},
-		TimedOut:    {Cancelled, NoteCancelled, ReasonOnlineRequired},
-		SaleSettled: {Settled, NoteSettled, ""},
-		// The customer leaves without the goods. A reversal elsewhere could
-		// still pay a rejected voucher, so the till's Cancel ends it.
+		Withdraw:      {Cancelled, NoteCancelled, ReasonOnlineRequired},
+		TimedOut:      {Cancelled, NoteCancelled, ReasonOnlineRequired},
+		SaleSettled:   {Settled, NoteSettled, ""},
 		SaleRejected:  {Rejected, NoteRejected, ReasonOnlineRequired},
-		SaleCancelled: {Cancelled, NoteCancelled, ""},
+		SaleCancelled: {Cancelled, NoteCancelled, ReasonOnlineRequired},
 	},
 	Provisional: {
 		Reverse:       {Cancelled, NoteCancelled, ReasonReversal},
@@ -105,6 +107,7 @@ var business = map[State]map[BusinessEvent]businessEdge{
 	},
 	Settled: {
 		Reverse:       {Cancelled, NoteCancelled, ReasonReversal},
+		SaleSettled:   {Settled, NoteSettled, ""}, // the rest of a shortfall
 		SaleCancelled: {Cancelled, NoteCancelled, ""},
 	},
 	Rejected: {
@@ -120,59 +123,74 @@ var business = map[State]map[BusinessEvent]businessEdge{
 // event speaks of a request that s never made or has answered; s is then
 // returned unchanged.
 func (s Sale) Step(in BusinessInput, now time.Time) (Sale, Effects, error) {
-	e, ok := business[s.State][in.Event]
-	ok = ok && !s.outranked(in.Event)
-	if !ok && !s.absorbs(in.Event) || !s.expects(in) {
+	e, ok := s.edge(in)
+	if !ok && !s.absorbs(in) {
 		return s, Effects{}, fmt.Errorf("%s of a payment that is %s: %w", in.Event, s.State, ErrState)
 	}
+	var fx Effects
 	next := s
 	next.Asks = slices.Clone(s.Asks)
-	next.Rev, next.UpdatedAt = s.Rev+1, now
-	var fx Effects
+	next.Rev++
 	if !ok {
-		if s.winnerCancelled() {
-			fx.Outbox = []Item{{Kind: ItemCancel, Request: s.Winner}}
+		if s.outranks(in) {
+			fx.Outbox = []Item{{Kind: ItemCancel, Request: in.Request}}
 		}
 		return next, fx, nil
 	}
-	next.State = e.to
-	next.record(e, in)
 	fx.Notes = s.notes(e, in)
+	next.record(in)
 	next.answer(e, in, &fx)
+	if e.to != s.State {
+		next.State, next.Reason, next.UpdatedAt = e.to, s.reasonOf(e, in), now
+	}
 	return next, fx, nil
 }
 
-// expects reports whether the event's request may have this event now.
-func (s Sale) expects(in BusinessInput) bool {
+// edge looks the event up. An answer must meet an open request, and only the
+// winner's verdict is the payment's: a backend answers the Cancels of the
+// others with verdicts too.
+func (s Sale) edge(in BusinessInput) (e businessEdge, ok bool) {
 	switch in.Event {
 	case AskMade:
-		return !in.Request.Zero() && s.find(in.Request) < 0
+		ok = !in.Request.Zero() && s.find(in.Request) < 0
 	case CustomerSaidNo, Refuse, Paid, PaidOnline:
-		i := s.find(in.Request)
-		return i >= 0 && !s.Asks[i].Answered()
+		a, asked := s.Asked(in.Request)
+		ok = asked && !a.Answered()
+	case SaleSettled, SaleRejected, SaleCancelled:
+		ok = s.won(in.Request) && !s.outranks(in)
+	default:
+		ok = true
 	}
-	return true
+	if !ok {
+		return businessEdge{}, false
+	}
+	e, ok = business[s.State][in.Event]
+	return e, ok
 }
 
 // absorbs reports whether a verdict changes nothing and is no error: it says
-// what is known, or the till's own Cancel or a CANCELLED verdict outranks it.
-func (s Sale) absorbs(ev BusinessEvent) bool {
-	switch ev {
+// what is known, or a Cancel outranks it.
+func (s Sale) absorbs(in BusinessInput) bool {
+	a, _ := s.Asked(in.Request)
+	switch in.Event {
 	case SaleSettled:
-		return s.State == Settled || s.State == Cancelled || s.outranked(ev)
+		return s.outranks(in) || s.won(in.Request) && s.State == Cancelled
 	case SaleRejected:
-		return s.State == Rejected || s.State == Cancelled
+		return s.outranks(in) || s.won(in.Request) && (s.State == Cancelled || s.State == Rejected)
 	case SaleCancelled:
-		return s.State == Cancelled || s.State == Expired
+		return a.Cancel != "" || s.won(in.Request) && s.State == Cancelled
 	}
 	return false
 }
 
-// outranked reports whether a SETTLED verdict meets the till's own Cancel for
-// the paid request: the Cancel is handed in again and wins.
-func (s Sale) outranked(ev BusinessEvent) bool {
-	return ev == SaleSettled && s.winnerCancelled()
+// outranks reports whether a verdict meets the till's own Cancel for that
+// request: the Cancel is handed in again and wins.
+func (s Sale) outranks(in BusinessInput) bool {
+	a, _ := s.Asked(in.Request)
+	return a.Cancel != "" && (in.Event == SaleSettled || in.Event == SaleRejected)
 }
+
+func (s Sale) won(request preauth.Hash) bool { return !request.Zero() && request == s.Winner }
 
 func (s Sale) find(request preauth.Hash) int {
 	return slices.IndexFunc(s.Asks, func(a Ask) bool { return a.Request == request })
@@ -186,26 +204,19 @@ func (s Sale) Asked(request preauth.Hash) (a Ask, ok bool) {
 	return Ask{}, false
 }
 
-func (s Sale) winnerCancelled() bool {
-	i := s.find(s.Winner)
-	return i >= 0 && s.Asks[i].Cancel != ""
-}
-
 // record keeps what came along with the event.
-func (s *Sale) record(e businessEdge, in BusinessInput) {
+func (s *Sale) record(in BusinessInput) {
 	switch in.Event {
 	case AskMade:
 		s.Asks = append(s.Asks, Ask{Request: in.Request})
-	case Paid, PaidOnline:
+	case Paid:
 		s.Winner, s.Tip, s.Guaranteed = in.Request, in.Tip, in.Guaranteed
+	case PaidOnline: // nothing is guaranteed before the verdict
+		s.Winner, s.Tip = in.Request, in.Tip
 	case SaleSettled:
-		s.Settled, s.Reason = in.Settled, ""
-	case SaleRejected:
-		s.Settled, s.Reason = 0, in.Reason
-	case Withdraw, TimedOut, AllDeclined, Reverse:
-		s.Reason = string(e.cancel)
-	case SaleCancelled:
-		s.Settled, s.Reason = 0, in.Reason
+		s.Settled = max(s.Settled, in.Settled) // a smaller one is older
+	case SaleCancelled, Reverse:
+		s.Settled = 0
 	}
 }
 
@@ -215,7 +226,9 @@ func (s *Sale) answer(e businessEdge, in BusinessInput, fx *Effects) {
 	switch in.Event {
 	case AskMade:
 		fx.Send = append(fx.Send, Message{SendRequest, in.Request})
-	case CustomerSaidNo, Refuse:
+	case CustomerSaidNo:
+		s.cancel(s.find(in.Request), e.cancel, "", fx)
+	case Refuse:
 		s.cancel(s.find(in.Request), e.cancel, in.Code, fx)
 	case Paid, PaidOnline:
 		w := s.find(in.Request)
@@ -232,8 +245,10 @@ func (s *Sale) answer(e businessEdge, in BusinessInput, fx *Effects) {
 		}
 		s.cancelUnanswered(e.cancel, fx)
 	case SaleSettled:
-		fx.Send = append(fx.Send, Message{SendReceipt, s.Winner})
-	case SaleRejected:
+		if s.State != Settled {
+			fx.Send = append(fx.Send, Message{SendReceipt, s.Winner})
+		}
+	case SaleRejected, SaleCancelled:
 		if e.cancel != "" {
 			s.cancel(s.find(s.Winner), e.cancel, "", fx)
 		}
@@ -257,24 +272,30 @@ func (s *Sale) cancel(i int, r Reason, code string, fx *Effects) {
 }
 
 // notes are the log entries of an edge. A verdict that ends AWAITING well
-// also says that the payment was successful.
+// also says that the payment was successful; an amount is said once.
 func (s Sale) notes(e businessEdge, in BusinessInput) []Note {
+	if e.note == "" || s.State == Settled && e.to == Settled && in.Settled <= s.Settled {
+		return nil
+	}
 	var notes []Note
 	if s.State == Awaiting && e.to == Settled {
 		notes = append(notes, Note{Kind: NoteSuccessful})
 	}
-	if e.note != "" {
-		notes = append(notes, Note{Kind: e.note, Reason: businessReason(e, in)})
-	}
-	return notes
+	return append(notes, Note{Kind: e.note, Reason: s.reasonOf(e, in)})
 }
 
-func businessReason(e businessEdge, in BusinessInput) string {
+// reasonOf returns why, in words of the error catalogue or the customer's. A
+// verdict that cancels a payment is the echo of a Cancel: the till's own, or,
+// if its store has lost that, a reversal.
+func (s Sale) reasonOf(e businessEdge, in BusinessInput) string {
 	switch in.Event {
 	case Refuse:
 		return in.Code
-	case CustomerSaidNo, SaleRejected, SaleCancelled:
+	case CustomerSaidNo, SaleRejected:
 		return in.Reason
+	case SaleCancelled:
+		a, _ := s.Asked(in.Request)
+		return string(cmp.Or(Reason(in.Reason), a.Cancel, e.cancel, ReasonReversal))
 	}
 	if e.to == Cancelled || e.to == Expired {
 		return string(e.cancel)
