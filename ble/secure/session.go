@@ -1,0 +1,167 @@
+package secure
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flynn/noise"
+
+	"github.com/vipaso/vipasod/ble/frame"
+	"github.com/vipaso/vipasod/ble/link"
+)
+
+// Session is an established session. Its methods may be called concurrently.
+// Close must be called, also after an error.
+type Session struct {
+	wire    *wire
+	binding [32]byte
+
+	// Of the peer's hello; see the methods of these names.
+	peerCert   []byte
+	peerEpoch  uint64
+	peerNonce  [16]byte
+	nonceHash  [32]byte
+	resumeKey  [16]byte
+	unfinished [][]byte
+
+	out *noise.CipherState // guarded by the wire's turn to send
+
+	mu sync.Mutex
+	in *noise.CipherState
+
+	sent, received, bytesSent, bytesReceived atomic.Uint64
+}
+
+func newSession(w *wire, hs *noise.HandshakeState, out, in *noise.CipherState) *Session {
+	return &Session{wire: w, binding: [32]byte(hs.ChannelBinding()), out: out, in: in}
+}
+
+// Binding returns the channel binding: both sides have the same, and no other
+// session has it. It is not secret.
+func (s *Session) Binding() [32]byte { return s.binding }
+
+// PeerCert returns the peer's Signed DeviceCert, as Local.VerifyPeer accepted
+// it. That the till holds its Noise key is proven by its first message.
+func (s *Session) PeerCert() []byte { return s.peerCert }
+
+// PeerEpoch returns the epoch of the peer's trust bundle.
+func (s *Session) PeerEpoch() uint64 { return s.peerEpoch }
+
+// PeerNonce returns n_C. On the responder it is zero: n_B comes with the
+// Request, see RevealsNonce.
+func (s *Session) PeerNonce() [16]byte { return s.peerNonce }
+
+// NonceHash returns the till's commitment SHA-256(n_B). On the initiator it
+// is zero.
+func (s *Session) NonceHash() [32]byte { return s.nonceHash }
+
+// RevealsNonce reports whether nonce, from a Request, is the n_B that the
+// till committed to in the handshake. On the initiator it is always false.
+func (s *Session) RevealsNonce(nonce []byte) bool {
+	sum := sha256.Sum256(nonce)
+	return len(nonce) == 16 && subtle.ConstantTimeCompare(sum[:], s.nonceHash[:]) == 1
+}
+
+// ResumeKey returns the key by which the till recognises this customer's
+// RESUME advertisements.
+func (s *Session) ResumeKey() [16]byte { return s.resumeKey }
+
+// Unfinished returns the ids of the payments with this till that the customer
+// has not finished, at most 8 of 16 bytes. On the responder it is empty.
+func (s *Session) Unfinished() [][]byte { return s.unfinished }
+
+// Code returns Code for this session.
+func (s *Session) Code(nB, nC [16]byte) string { return Code(s.binding, nB, nC) }
+
+// Done is closed when the session has ended; Err then says why.
+func (s *Session) Done() <-chan struct{} { return s.wire.ctx.Done() }
+
+// Err returns why the session ended, or nil while it lasts.
+func (s *Session) Err() error { return s.wire.cause() }
+
+// Send sends one message and returns when its last piece was handed to the
+// radio, which does not mean that it has arrived. If it returns the context's
+// error, the message may still be sent. The error may wrap link.ErrTooLong.
+func (s *Session) Send(ctx context.Context, t Type, body []byte) error {
+	if !t.known() {
+		return fmt.Errorf("send %s: %w", t, ErrProtocol)
+	}
+	if len(body) > BodyMax {
+		return fmt.Errorf("send %s of %d bytes: %w", t, len(body), link.ErrTooLong)
+	}
+	err := s.wire.send(ctx, func() ([]byte, error) {
+		plain := append(make([]byte, 0, 1+len(body)), byte(t))
+		return s.out.Encrypt(nil, nil, append(plain, body...))
+	})
+	if err != nil {
+		return fmt.Errorf("send %s: %w", t, err)
+	}
+	s.sent.Add(1)
+	s.bytesSent.Add(uint64(1 + len(body)))
+	return nil
+}
+
+// Receive returns the next message; the caller owns its body. Messages that
+// arrived before the end of the session come first. Bodies of protobuf
+// messages still have to go through Decode, signed objects be opened.
+func (s *Session) Receive(ctx context.Context) (Type, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	message, err := s.wire.receive(ctx)
+	if err != nil {
+		return 0, nil, fmt.Errorf("receive: %w", err)
+	}
+	plain, err := s.in.Decrypt(nil, nil, message)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("message of %d bytes: %w: %w", len(message), err, ErrProtocol)
+	case len(plain) == 0 || !Type(plain[0]).known():
+		err = fmt.Errorf("message of unknown type: %w", ErrProtocol)
+	}
+	if err != nil {
+		s.wire.refuse(err)
+		return 0, nil, fmt.Errorf("receive: %w", err)
+	}
+	s.received.Add(1)
+	s.bytesReceived.Add(uint64(len(plain)))
+	return Type(plain[0]), plain[1:], nil
+}
+
+// Refuse ends the session because a message that Receive returned breaks the
+// protocol: the peer gets the ALERT of err, which wraps a sentinel of this
+// package. It does not wait.
+func (s *Session) Refuse(err error) { s.wire.refuse(err) }
+
+// Close ends the session in good order and waits until its goroutines have
+// ended, about a second if the peer does not answer. It may be repeated.
+func (s *Session) Close(code CloseCode) error {
+	s.wire.close(code)
+	return nil
+}
+
+// Counters counts what a session has sent and received, the handshake's
+// frames included, its messages not.
+type Counters struct {
+	// MessagesSent and MessagesReceived count application messages.
+	MessagesSent, MessagesReceived uint64
+
+	// BytesSent and BytesReceived are their lengths, with the type.
+	BytesSent, BytesReceived uint64
+
+	// Frames counts the values that carried them, and those that only
+	// acknowledged.
+	Frames frame.Counters
+}
+
+// Counters returns the counts so far.
+func (s *Session) Counters() Counters {
+	return Counters{
+		MessagesSent: s.sent.Load(), MessagesReceived: s.received.Load(),
+		BytesSent: s.bytesSent.Load(), BytesReceived: s.bytesReceived.Load(),
+		Frames: s.wire.counters(),
+	}
+}
