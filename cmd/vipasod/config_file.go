@@ -63,7 +63,7 @@ func unreadable(path string, file []byte, e *toml.DecodeError) Problem {
 	p := Problem{
 		Origin: at(path, line), What: strings.TrimPrefix(e.Error(), "toml: "),
 		Source: excerpt(file, span{line, column, 1}),
-		Why:    "The file is not valid TOML here.",
+		Why:    "The file cannot be read past this point.",
 		Next:   nextExample,
 	}
 	for key, s := range spans(file) {
