@@ -1,0 +1,21 @@
+package radio
+
+import radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
+
+// Constructors of the frames that both sides send.
+
+func helloFrame(h *radiov1.Hello) *radiov1.Frame {
+	h.Version = protocolVersion
+	return &radiov1.Frame{Body: &radiov1.Frame_Hello{Hello: h}}
+}
+
+func valueFrame(id uint64, value []byte) *radiov1.Frame {
+	return &radiov1.Frame{Body: &radiov1.Frame_Value{Value: &radiov1.Value{LinkId: id, Value: value}}}
+}
+
+func linkDownFrame(id uint64, reason string) *radiov1.Frame {
+	return &radiov1.Frame{Body: &radiov1.Frame_LinkDown{LinkDown: &radiov1.LinkDown{LinkId: id, Reason: clip(reason)}}}
+}
+
+// clip bounds a text that may come from anywhere.
+func clip(s string) string { return s[:min(len(s), 256)] }
