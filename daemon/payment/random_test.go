@@ -1,0 +1,42 @@
+package payment
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestRandomWalk says random words to a till, three customers and a backend.
+// After each the money rules hold, and in the end all books agree.
+func TestRandomWalk(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		live(t, rapid.SliceOfN(rapid.SampledFrom(words), 5, 60).Draw(t, "words"))
+	})
+}
+
+// FuzzSteps lives the same from bytes, one word each.
+func FuzzSteps(f *testing.F) {
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 200 {
+			return
+		}
+		lines := make([]string, len(script))
+		for i, b := range script {
+			lines[i] = words[int(b)%len(words)]
+		}
+		live(t, lines)
+	})
+}
+
+// live runs a world to its end. A failure shows the words, which make a
+// script for testdata.
+func live(t interface{ Fatalf(string, ...any) }, lines []string) {
+	w := newWorld()
+	for i, line := range append(lines, "settle") {
+		if err := w.do(line); err != nil {
+			said := append(lines, "settle")[:i+1]
+			t.Fatalf("%v\n\n%s\n\n%s", err, strings.Join(said, "\n"), w.out.String())
+		}
+	}
+}
