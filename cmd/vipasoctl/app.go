@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-const defaultSocket = "/run/vipasod/vipasod.sock"
-
 // An app is one run of vipasoctl: its streams, its global flags and its
 // connection to the daemon, which is made at the first call.
 type app struct {
@@ -67,13 +65,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 		a.explain(err)
 	}
 	return exitCode(err)
-}
-
-func (a *app) envOr(name, otherwise string) string {
-	if v := a.env(name); v != "" {
-		return v
-	}
-	return otherwise
 }
 
 // printf writes human text to stdout.

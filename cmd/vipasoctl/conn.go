@@ -20,6 +20,8 @@ import (
 )
 
 const (
+	defaultSocket = "/run/vipasod/vipasod.sock"
+
 	// quickWait bounds a call that reads what the daemon knows already.
 	quickWait = 30 * time.Second
 
@@ -46,6 +48,12 @@ type conn struct {
 func (a *app) dial() (*conn, error) {
 	if a.conn != nil {
 		return a.conn, nil
+	}
+	if a.socket == "" {
+		a.socket = a.env("VIPASO_SOCKET")
+	}
+	if a.socket == "" {
+		a.socket = defaultSocket
 	}
 	c := &conn{}
 	cc, err := grpc.NewClient("passthrough:///vipasod",

@@ -108,9 +108,6 @@ func (a *app) listPayments(ctx context.Context, l listing) error {
 	if err != nil {
 		return err
 	}
-	if !a.json {
-		a.printf("%s\n", a.stdout.bold(a, "CREATED              PAYMENT                               STATE             TOTAL       SYNCED  WITH"))
-	}
 	printed := 0
 	for token := ""; ; {
 		payments, next, err := l.page(ctx, h, token)
@@ -121,7 +118,7 @@ func (a *app) listPayments(ctx context.Context, l listing) error {
 			if !l.wants(p) {
 				continue
 			}
-			if err := a.emit(p, func() { a.printPaymentRow(p) }); err != nil {
+			if err := a.emit(p, func() { a.printPaymentRow(p, printed == 0) }); err != nil {
 				return err
 			}
 			if printed++; printed == l.limit {
@@ -129,12 +126,20 @@ func (a *app) listPayments(ctx context.Context, l listing) error {
 			}
 		}
 		if token = next; token == "" {
-			return nil
+			break
 		}
 	}
+	if printed == 0 {
+		a.note("no such payments")
+	}
+	return nil
 }
 
-func (a *app) printPaymentRow(p *paymentv1.Payment) {
+// printPaymentRow prints p on one line, after a heading if it is the first.
+func (a *app) printPaymentRow(p *paymentv1.Payment, first bool) {
+	if first {
+		a.printf("%s\n", a.stdout.bold(a, "CREATED              PAYMENT                               STATE                TOTAL  SYNCED  WITH"))
+	}
 	with := strings.Join(keep([]string{clean(p.GetCounterparty()), quoted(p.GetPaymentReference())}), " ")
 	row := pad(a.at(p.GetCreatedAt()), 21) + pad(clean(p.GetPaymentId()), 38) + pad(word(p.GetState()), 13)
 	total := sum(p.GetTotal(), p.GetCurrency())
