@@ -1,0 +1,111 @@
+# vipasod. `make` lists what can be made. Versions are pinned in go.mod and
+# tools/go.mod; raise them one module at a time, never with `go get -u`.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+TOOL     = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+
+# What make install writes to.
+DESTDIR ?=
+PREFIX  ?= /usr
+
+# What may be given on the command line: make test PKG=./store, make fuzz
+# TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless.
+PKG   ?= ./...
+RACE  ?= ./...
+TIME  ?= 10s
+BENCH ?= .
+DEMO  ?=
+
+# The verifier and the machines: every statement of them is run by a test.
+COVERED  = preauth preauth/ledger daemon/payment
+PROGRAMS = $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list what can be made
+	@awk -F ' ## ' '/^[a-z-]+:.* ## /{sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: prerequisites ## two phones, a till and a backend on this machine, without Bluetooth
+	@echo "building, the first time takes minutes" >&2
+	@$(GO) run ./cmd/vipaso-demo $(DEMO)
+
+.PHONY: test
+test: prerequisites ## run the tests
+	$(GO) test $(PKG)
+
+.PHONY: race
+race: prerequisites ## run the tests under the race detector
+	$(GO) test -race $(RACE)
+
+.PHONY: check
+check: prerequisites fmt-check vet staticcheck proto-check deps cover check-deploy check-grpcurl ## everything but the tests themselves: style, API, graph, coverage, units
+	@echo "check: ok"
+
+.PHONY: ci
+ci: ## what continuous integration runs
+	.ci/run
+
+.PHONY: build
+build: prerequisites ## build the programs into bin/
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+
+.PHONY: install
+install: build ## install programs, units and the sample configuration below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)/etc/vipasod
+	install -m 755 $(addprefix bin/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 deploy/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 644 deploy/vipasod.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
+	for f in vipasod vipaso-backend; do install -m 644 deploy/$$f.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/$$f.conf; done
+	test -e $(DESTDIR)/etc/vipasod/vipasod.toml || install -m 644 deploy/vipasod.toml $(DESTDIR)/etc/vipasod/
+
+.PHONY: fuzz
+fuzz: prerequisites ## run every fuzz target for TIME
+	@tools/fuzz.sh "$(GO)" "$(TIME)"
+
+.PHONY: cover
+cover: prerequisites ## fail unless every statement of the verifier and the machines is tested
+	@$(GO) test -coverprofile=coverage.out -coverpkg=$(subst $() $(),$(comma),$(addprefix ./,$(COVERED))) $(addprefix ./,$(COVERED))
+	@awk -f tools/cover.awk coverage.out
+
+.PHONY: bench
+bench: prerequisites ## run the benchmarks named by BENCH
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: proto
+proto: prerequisites ## generate Go from the API definitions
+	cd proto && $(TOOL) buf generate
+
+.PHONY: generate
+generate: proto ## generate everything that is committed
+	$(GO) generate ./...
+
+.PHONY: proto-check
+proto-check: prerequisites ## lint the API definitions; generated code current; nothing broken since the last tag
+	@tools/proto-check.sh "$(TOOL) buf"
+
+.PHONY: fmt-check vet staticcheck deps check-deploy check-grpcurl prerequisites
+fmt-check:
+	@files=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l); \
+	test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
+
+vet: prerequisites
+	$(GO) vet ./...
+
+staticcheck: prerequisites
+	$(TOOL) staticcheck ./...
+
+deps: prerequisites
+	$(GO) test -run 'TestDeps|TestDocs' ./cmd/vipasod
+
+check-deploy:
+	@deploy/check.sh
+
+check-grpcurl: prerequisites ## drive a payment with grpcurl alone
+	@tools/check-grpcurl.sh "$(GO)"
+
+prerequisites:
+	@tools/prerequisites.sh "$(GO)"
+
+comma := ,
