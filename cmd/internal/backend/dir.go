@@ -1,0 +1,158 @@
+// Package backend is the wiring of a whole backend that binaries share: the
+// keys in its directory, the database, the port and the tasks beside it.
+package backend
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vipaso/vipasod/syncer/backend"
+)
+
+// Files of the directory. CAFile is what devices trust; it is written last.
+const (
+	CAFile        = "ca.pem"
+	rootFile      = "root-key.pem"
+	issuerFile    = "issuer-key.pem"
+	caKeyFile     = "tls-ca-key.pem"
+	caCertFile    = "tls-ca.pem"
+	serverKeyFile = "server-key.pem"
+	serverFile    = "server.pem"
+	databaseFile  = "backend.db"
+)
+
+// issuerLife is how long certificates of an issuer key are relied on. It
+// outlasts every device certificate signed in the years before.
+const issuerLife = 10 * 365 * 24 * time.Hour
+
+// ErrDir says that the directory cannot be used as a backend's.
+var ErrDir = errors.New("unusable directory")
+
+// Database returns the address of the database: db, or the one in dir.
+func Database(dir, db string) string {
+	if db != "" {
+		return db
+	}
+	return "sqlite:" + filepath.Join(dir, databaseFile)
+}
+
+// loadAuthority reads the keys of dir, and makes those that are missing.
+func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return a, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	for _, k := range []struct {
+		file string
+		key  **ecdsa.PrivateKey
+	}{{rootFile, &a.Root}, {issuerFile, &a.Issuer}, {caKeyFile, &a.CAKey}} {
+		if *k.key, err = ensureKey(filepath.Join(dir, k.file)); err != nil {
+			return a, err
+		}
+	}
+	a.IssuerFrom = now.Add(-time.Hour)
+	a.IssuerUntil = a.IssuerFrom.Add(issuerLife)
+	a.CACert, err = ensureCA(filepath.Join(dir, caCertFile), a.CAKey, now)
+	return a, err
+}
+
+// ensureKey reads a P-256 key, or makes one that is on disk before it is
+// used.
+func ensureKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, fmt.Errorf("make %s: %w", path, err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("make %s: %w", path, err)
+	}
+	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+func readKey(path string) (*ecdsa.PrivateKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrDir)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrDir, err)
+	}
+	k, ok := key.(*ecdsa.PrivateKey)
+	if !ok || k.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%s holds no P-256 key: %w", path, ErrDir)
+	}
+	return k, nil
+}
+
+func ensureCA(path string, key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+	cert, err := readCert(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return cert, err
+	}
+	if cert, err = backend.NewCA(key, now); err != nil {
+		return nil, err
+	}
+	return cert, writeFile(path, encodeCert(cert.Raw), 0o644)
+}
+
+func readCert(path string) (*x509.Certificate, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrDir)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrDir, err)
+	}
+	return cert, nil
+}
+
+func encodeCert(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// writeFile makes a file appear whole or not at all, durably.
+func writeFile(path string, b []byte, mode os.FileMode) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,154 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/vipaso/vipasod/syncer/backend"
+)
+
+// stopGrace is how long calls under way may take to end.
+const stopGrace = 10 * time.Second
+
+// Options configures Serve. Dir and Listen, or Dir and Listener, are needed.
+type Options struct {
+	Dir    string // keys and, unless DB says otherwise, the database
+	Listen string // host:port
+	DB     string // address of the database, such as "sqlite:/var/lib/x.db"
+
+	PreauthLife time.Duration // zero means the default of the backend
+	SettleAfter time.Duration
+
+	// Listener replaces Listen.
+	Listener net.Listener
+
+	// Ready is called once, when the port answers and ca.pem exists.
+	Ready func(net.Addr)
+
+	Now    func() time.Time // nil means time.Now
+	Logger *slog.Logger     // nil discards
+}
+
+// Serve runs a backend until ctx ends. When CAFile exists in the directory,
+// the database is migrated and the port answers.
+//
+// The error wraps ErrDir, or backend.ErrDatabase, ErrDurability or
+// ErrInvalid, if the backend cannot start as it is configured.
+func Serve(ctx context.Context, o Options) (err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	authority, err := loadAuthority(o.Dir, o.Now())
+	if err != nil {
+		return err
+	}
+	store, err := backend.Open(ctx, Database(o.Dir, o.DB))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	server, err := backend.New(ctx, store, authority, backend.Options{
+		PreauthLife: o.PreauthLife, SettleAfter: o.SettleAfter, Now: o.Now, Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	listener, host, err := listen(ctx, o)
+	if err != nil {
+		return err
+	}
+	certificate, err := serverCertificate(o.Dir, authority, host, o.Now())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	g, err := server.GRPC(certificate)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return runAll(ctx, o, server, g, listener)
+}
+
+// listen opens the port before ca.pem promises it.
+func listen(ctx context.Context, o Options) (net.Listener, string, error) {
+	if o.Listener != nil {
+		return o.Listener, "", nil
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen address %q is not host:port: %w", o.Listen, backend.ErrInvalid)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen on %s: %w", o.Listen, err)
+	}
+	return l, host, nil
+}
+
+func runAll(ctx context.Context, o Options, server *backend.Server, g *grpc.Server, l net.Listener) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return g.Serve(l) })
+	tasks.Go(func() error { return server.Run(ctx) })
+	tasks.Go(func() error {
+		if err := publishCA(o.Dir); err != nil {
+			return err
+		}
+		o.Logger.InfoContext(ctx, "backend serving", "address", l.Addr().String(), "dir", o.Dir)
+		if o.Ready != nil {
+			o.Ready(l.Addr())
+		}
+		return nil
+	})
+	tasks.Go(func() error {
+		<-ctx.Done()
+		stop(g)
+		return nil
+	})
+	return tasks.Wait()
+}
+
+// stop lets calls under way end, but not for ever.
+func stop(g *grpc.Server) {
+	late := time.AfterFunc(stopGrace, g.Stop)
+	defer late.Stop()
+	g.GracefulStop()
+}
+
+// publishCA writes the file that says that everything works.
+func publishCA(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, caCertFile))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	if old, err := os.ReadFile(filepath.Join(dir, CAFile)); err == nil && string(old) == string(b) {
+		return nil
+	}
+	return writeFile(filepath.Join(dir, CAFile), b, 0o644)
+}
+
+// OpenAdmin opens the books of a backend that has been started at least once,
+// also while it runs. The caller closes the store.
+//
+// The error wraps ErrDir, or one of backend.Open's.
+func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
+	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
+		return backend.Admin{}, fmt.Errorf("no backend was started in %s yet: %w", dir, ErrDir)
+	}
+	issuer, err := readKey(filepath.Join(dir, issuerFile))
+	if err != nil {
+		return backend.Admin{}, err
+	}
+	store, err := backend.Open(ctx, Database(dir, db))
+	return backend.Admin{Store: store, Issuer: issuer}, err
+}

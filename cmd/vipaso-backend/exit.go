@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	wiring "github.com/vipaso/vipasod/cmd/internal/backend"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/money"
+	"github.com/vipaso/vipasod/syncer/backend"
+)
+
+// Exit codes, as promised to scripts.
+const (
+	exitOK       = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitConflict = 5
+	exitConfig   = 78
+)
+
+// errUsage marks a command line that cannot be understood.
+var errUsage = errors.New("usage")
+
+// errUnsound says that a check of the books found something.
+var errUnsound = errors.New("the books do not agree")
+
+// usageError is a wrong command line with the command it was for.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() []error {
+	return []error{errUsage, e.err}
+}
+
+func usage(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} }
+
+// exits maps errors to exit codes and to what to do next. The first that
+// matches counts.
+var exits = []struct {
+	err  error
+	code int
+	next string
+}{
+	{errUsage, exitUsage, ""},
+	{money.ErrSyntax, exitUsage, "AMOUNT_SYNTAX: write digits with a decimal point, such as 500.00"},
+	{money.ErrPrecision, exitUsage, "AMOUNT_PRECISION: leave the extra decimals out"},
+	{money.ErrRange, exitUsage, "AMOUNT_RANGE: use a smaller amount"},
+	{money.ErrCurrency, exitUsage, "CURRENCY_UNKNOWN: use an ISO 4217 code such as USD"},
+	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them"},
+	{backend.ErrInvalid, exitUsage, ""},
+	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
+	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
+	{wiring.ErrDir, exitConfig, "start the backend once with: vipaso-backend serve --dir DIR"},
+	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH, or leave it out for the database in --dir"},
+	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
+	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	for _, e := range exits {
+		if errors.Is(err, e.err) {
+			return e.code
+		}
+	}
+	var listen *net.OpError
+	if errors.As(err, &listen) && listen.Op == "listen" {
+		return exitConfig
+	}
+	return exitFailed
+}
+
+// explain says what went wrong, why, and what to do next.
+func explain(w io.Writer, err error) {
+	fmt.Fprintf(w, "vipaso-backend: %s\n", err)
+	var u usageError
+	if errors.As(err, &u) {
+		fmt.Fprintf(w, "See: %s --help\n", u.command)
+		return
+	}
+	for _, e := range exits {
+		if errors.Is(err, e.err) && e.next != "" {
+			fmt.Fprintf(w, "Next: %s\n", e.next)
+			return
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package backend
+
+import (
+	"time"
+
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/ledger"
+)
+
+// note keeps a voucher, cancelled or not, and looks at its place among the
+// others: two at one counter prove a double spend, a broken chain is only
+// odd.
+func (s *Server) note(t Tx, h hold, it handed, at time.Time) error {
+	v := seenVoucher{
+		hash: it.voucher.Hash, preauth: h.id, counter: it.voucher.Body.Counter,
+		prev: preauth.Hash(it.voucher.Body.PrevHash), request: it.request.Hash, bytes: it.voucher.Bytes,
+	}
+	if err := t.putVoucher(v); err != nil {
+		return err
+	}
+	same, err := t.vouchersAt(h.id, v.counter)
+	if err != nil {
+		return err
+	}
+	if len(same) > 1 {
+		return s.prove(t, h, sameCounter, v.counter, [][]byte{h.cert, same[0].bytes, same[1].bytes}, at)
+	}
+	return s.chain(t, h, it.cert.Hash, v, at)
+}
+
+// chain compares a voucher with its neighbours, if they are known.
+func (s *Server) chain(t Tx, h hold, cert preauth.Hash, v seenVoucher, at time.Time) error {
+	next, err := t.vouchersAt(h.id, v.counter+1)
+	if err != nil {
+		return err
+	}
+	for _, n := range next {
+		if n.prev != v.hash {
+			if err := t.remark(chainBroken, n.request, n.hash, n.bytes, at); err != nil {
+				return err
+			}
+		}
+	}
+	want := []preauth.Hash{cert}
+	if v.counter > 1 {
+		before, err := t.vouchersAt(h.id, v.counter-1)
+		if err != nil || len(before) == 0 {
+			return err
+		}
+		want = nil
+		for _, b := range before {
+			want = append(want, b.hash)
+		}
+	}
+	for _, w := range want {
+		if v.prev == w {
+			return nil
+		}
+	}
+	return t.remark(chainBroken, v.request, v.hash, v.bytes, at)
+}
+
+// provenOver keeps the vouchers that together exceed the limit.
+func (s *Server) provenOver(t Tx, h hold, b ledger.Hold, at time.Time) error {
+	if !b.Overdrawn() {
+		return nil
+	}
+	objects := [][]byte{h.cert}
+	for _, c := range b.Claims {
+		if c.Outcome == ledger.Cancelled {
+			continue
+		}
+		kept, _, err := t.claim(c.Request)
+		if err != nil {
+			return err
+		}
+		objects = append(objects, kept.bytes)
+	}
+	return s.prove(t, h, overLimit, 0, objects, at)
+}
+
+// prove keeps the proof of a double spend and revokes the device. What it has
+// signed is settled all the same.
+func (s *Server) prove(t Tx, h hold, kind string, counter uint32, objects [][]byte, at time.Time) error {
+	added, err := t.putEvidence(kind, h.id, counter, h.device, objects, at)
+	if err != nil || !added {
+		return err
+	}
+	s.log.WarnContext(t.ctx, "device spent twice", "device", h.device, "preauth", h.id, "evidence", kind)
+	return revoke(t, h.device, kind, at)
+}

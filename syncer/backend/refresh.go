@@ -1,0 +1,72 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+)
+
+// renewBefore is how long before its end a certificate is replaced. Earlier
+// calls of Renew get the present one again.
+const renewBefore = certLife / 2
+
+// Renew gives fresh certificates for the caller's keys, also to a device
+// whose certificate has expired.
+func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backendv1.RenewResponse, error) {
+	c, now := from(ctx), s.now()
+	key := c.key
+	if key.notAfter.Sub(now) < renewBefore {
+		err := s.store.Write(ctx, func(t Tx) (err error) {
+			key, err = s.sign(t, c.device, c.key.signing, c.key.noise, now)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &backendv1.RenewResponse{DeviceCert: key.cert, TlsCert: key.tls, Time: s.signedTime(now)}, nil
+}
+
+// Refresh gives the trust bundle, signed afresh, the instruments and the
+// time.
+func (s *Server) Refresh(ctx context.Context, _ *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
+	c, now := from(ctx), s.now()
+	resp := &backendv1.RefreshResponse{Time: s.signedTime(now)}
+	err := s.store.Read(ctx, func(t Tx) error {
+		b, err := s.bundle(t, now)
+		if err != nil {
+			return err
+		}
+		resp.TrustBundle = b.Bytes
+		if resp.Instruments, err = instrumentsOf(t, c.device); err != nil {
+			return err
+		}
+		holds, err := t.openHolds(c.device.ID)
+		for _, h := range holds {
+			if !h.voided.IsZero() {
+				resp.Voided = append(resp.Voided, h.id[:])
+			}
+		}
+		return err
+	})
+	return resp, err
+}
+
+// RegisterPayment opens the minutes in which a Charge for a payment is taken.
+// Asking again does not make them longer.
+func (s *Server) RegisterPayment(ctx context.Context, r *backendv1.RegisterPaymentRequest) (*backendv1.RegisterPaymentResponse, error) {
+	c, now := from(ctx), s.now()
+	if err := wantBusiness(c); err != nil {
+		return nil, err
+	}
+	var until time.Time
+	err := s.store.Write(ctx, func(t Tx) (err error) {
+		until, err = t.openWindow(c.device.ID, [16]byte(r.PaymentId), now.Add(chargeTime))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &backendv1.RegisterPaymentResponse{ChargeUntilMs: until.UnixMilli(), Time: s.signedTime(now)}, nil
+}

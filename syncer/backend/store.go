@@ -1,0 +1,185 @@
+package backend
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+
+	_ "github.com/mattn/go-sqlite3" // the driver of Open
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Errors of opening the books.
+var (
+	// ErrDatabase says that a database address cannot be used.
+	ErrDatabase = errors.New("unusable database")
+
+	// ErrDurability says that the database would forget what it has
+	// confirmed, and is therefore not used.
+	ErrDurability = errors.New("database is not durable")
+)
+
+// A Store is the backend's books on SQLite. One connection writes, others
+// read, and further processes may do both beside it.
+type Store struct {
+	writer *sql.DB
+	reader *sql.DB
+}
+
+// pragmas are in the address, so that every pooled connection has them.
+// synchronous must be EXTRA: with less, a power cut can take back a verdict
+// that a device has already acted on.
+const pragmas = "_journal_mode=WAL&_synchronous=EXTRA&_busy_timeout=5000&_foreign_keys=on"
+
+// Open opens the database at address, such as "sqlite:/var/lib/x/backend.db",
+// creates it if need be, and brings its schema up to date.
+//
+// The error wraps ErrDatabase or ErrDurability.
+func Open(ctx context.Context, address string) (*Store, error) {
+	s, err := connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, s.writer); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate %s: %w", address, err), s.Close())
+	}
+	return s, nil
+}
+
+func connect(ctx context.Context, address string) (*Store, error) {
+	path, ok := strings.CutPrefix(address, "sqlite:")
+	if strings.HasPrefix(address, "postgres:") {
+		return nil, fmt.Errorf("%s: PostgreSQL comes later; use sqlite:PATH: %w", address, ErrDatabase)
+	}
+	if !ok || path == "" {
+		return nil, fmt.Errorf("%q is not of the form sqlite:PATH: %w", address, ErrDatabase)
+	}
+	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	writer, err := sql.Open("sqlite3", file+"?"+pragmas+"&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", address, ErrDatabase, err)
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := sql.Open("sqlite3", file+"?"+pragmas+"&_txlock=deferred&_query_only=on")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w: %w", address, ErrDatabase, err), writer.Close())
+	}
+	reader.SetMaxOpenConns(4)
+	s := &Store{writer: writer, reader: reader}
+	for _, db := range []*sql.DB{writer, reader} {
+		if err := checkPragmas(ctx, db); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", address, err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+// checkPragmas reads back what the driver was asked for: it reports some
+// settings as taken that it did not take.
+func checkPragmas(ctx context.Context, db *sql.DB) error {
+	for _, p := range []struct{ name, want string }{
+		{"journal_mode", "wal"}, {"synchronous", "3"}, {"foreign_keys", "1"}, {"busy_timeout", "5000"},
+	} {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
+			return fmt.Errorf("read %s: %w: %w", p.name, ErrDatabase, err)
+		}
+		if got != p.want {
+			return fmt.Errorf("%s is %s, not %s: %w", p.name, got, p.want, ErrDurability)
+		}
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return errors.Join(s.writer.Close(), s.reader.Close()) }
+
+// Write runs f in a transaction that no other writer overlaps. When it
+// returns nil, all that f wrote is on disk; otherwise none of it counts,
+// unless the commit itself failed: then only the reopened database knows.
+func (s *Store) Write(ctx context.Context, f func(Tx) error) error {
+	return run(ctx, s.writer, f)
+}
+
+// Read runs f over one consistent state of the books.
+func (s *Store) Read(ctx context.Context, f func(Tx) error) error {
+	return run(ctx, s.reader, f)
+}
+
+func run(ctx context.Context, db *sql.DB, f func(Tx) error) error {
+	t, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(Tx{ctx: ctx, sql: t}); err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// Tx is one transaction on the books. Its methods are the whole of the SQL.
+type Tx struct {
+	ctx context.Context
+	sql *sql.Tx
+}
+
+func (t Tx) exec(query string, args ...any) error {
+	_, err := t.sql.ExecContext(t.ctx, query, args...)
+	return err
+}
+
+// insert runs an INSERT and returns the row's number.
+func (t Tx) insert(query string, args ...any) (int64, error) {
+	r, err := t.sql.ExecContext(t.ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
+// one scans the only row of a query. It reports false if there is none.
+func (t Tx) one(query string, args []any, dest ...any) (bool, error) {
+	err := t.sql.QueryRowContext(t.ctx, query, args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each runs scan for every row of a query.
+func (t Tx) each(query string, args []any, scan func(row func(dest ...any) error) error) error {
+	rows, err := t.sql.QueryContext(t.ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := scan(rows.Scan); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
