@@ -4,8 +4,8 @@
 //
 // Results go to stdout, messages and progress to stderr. With --json each
 // result is one compact JSON object on one line, the protobuf message of the
-// API with its proto names; see the package comment's neighbours json.go and
-// exit.go for the two promises to scripts, form and exit codes.
+// API with its proto names. That form and the exit codes (exit.go) are what
+// scripts may rely on.
 package main
 
 import (

@@ -121,6 +121,9 @@ func (r *receiving) take(ctx context.Context, e *paymentv1.Event) error {
 	}
 	if r.acceptor != nil {
 		r.acceptor.take(ctx, e)
+	} else if asked := e.GetPaymentRequestReceived(); asked != nil && !r.app.json {
+		r.app.progress("accept it: vipasoctl pay accept %s --amount %s --currency %s --instrument ID",
+			clean(asked.GetPaymentId()), clean(asked.GetAmount()), clean(asked.GetCurrency()))
 	}
 	if end, ok := r.ends(e); ok && r.single {
 		r.ending = end

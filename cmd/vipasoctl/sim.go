@@ -111,6 +111,9 @@ func (a *app) simSetCommand() *cobra.Command {
 // perMille reads a percentage of at most one decimal.
 func perMille(s string) (uint32, error) {
 	whole, tenth, _ := strings.Cut(strings.TrimSuffix(s, "%"), ".")
+	if whole == "" {
+		return 0, usagef("--loss %q: want a percentage such as 10%%", s)
+	}
 	if tenth == "" {
 		tenth = "0"
 	}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+// TestSavedFiles: whole, for the owner only, and never over another file
+// unless told to.
+func TestSavedFiles(t *testing.T) {
+	for _, command := range []string{"store backup", "bugreport -o"} {
+		f := newFake(t)
+		f.answer("BackupStore", &devicev1.BackupStoreResponse{Chunk: []byte("ab")}, &devicev1.BackupStoreResponse{Chunk: []byte("c")})
+		f.answer("CreateDiagnosticsBundle", &devicev1.CreateDiagnosticsBundleResponse{Chunk: []byte("ab")}, &devicev1.CreateDiagnosticsBundleResponse{Chunk: []byte("c")})
+		path := filepath.Join(t.TempDir(), "file")
+		args := append(strings.Fields(command), path)
+
+		got := f.run(append(args, "--json")...)
+		if want := `{"file":"` + path + `","bytes":"3"}` + "\n"; got.code != 0 || got.stdout != want {
+			t.Errorf("%s: %+v, want stdout %s", command, got, want)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != 0o600 || content(t, path) != "abc" {
+			t.Errorf("%s: wrote %v %q, %v", command, info, content(t, path), err)
+		}
+
+		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.run(args...); got.code != 5 || !strings.Contains(got.stderr, "--force") || content(t, path) != "mine" {
+			t.Errorf("%s over a file: %+v, left %q", command, got, content(t, path))
+		}
+		if got := f.run(append(args, "--force")...); got.code != 0 || content(t, path) != "abc" {
+			t.Errorf("%s --force: %+v, left %q", command, got, content(t, path))
+		}
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(b)
+}
+
+// TestBrokenFiles: a copy that is not whole leaves nothing behind.
+func TestBrokenFiles(t *testing.T) {
+	f := newFake(t)
+	dir := t.TempDir()
+	f.on("BackupStore", func(c *call) error {
+		if err := c.send(&devicev1.BackupStoreResponse{Chunk: []byte("half")}); err != nil {
+			return err
+		}
+		return failure("INTERNAL", "INTERNAL", "disk")
+	})
+	for name, want := range map[string]int{"half": 1, "no/such/dir": 1} {
+		if got := f.run("store", "backup", filepath.Join(dir, name)); got.code != want || got.stdout != "" || got.stderr == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	f.answer("BackupStore")
+	if got := f.run("store", "backup", filepath.Join(dir, "empty")); got.code != 1 || !strings.Contains(got.stderr, "sent nothing") {
+		t.Errorf("%+v", got)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestPlaceKeepsAFileThatCameMeanwhile: between looking and renaming,
+// somebody else may make the file.
+func TestPlaceKeepsAFileThatCameMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	temp, path := filepath.Join(dir, "temp"), filepath.Join(dir, "file")
+	for _, p := range []string{temp, path} {
+		if err := os.WriteFile(p, []byte(p), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := place(temp, path, false); exitCode(err) != 5 || content(t, path) != path {
+		t.Errorf("place = %v, left %q", err, content(t, path))
+	}
+	if err := place(temp, path, true); err != nil || content(t, path) != temp {
+		t.Errorf("place by force = %v, left %q", err, content(t, path))
+	}
+}
+
+// TestExportCSV: a stranger's text is no formula, and each row has a cell for
+// each column.
+func TestExportCSV(t *testing.T) {
+	f := newFake(t)
+	p := paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)
+	p.PaymentReference, p.Counterparty, p.Reason, p.State = `=HYPERLINK("x")`, "@cafe, \"two\"\nlines", "-1", 99
+	f.answer("ExportPayments", &devicev1.ExportPaymentsResponse{Payment: p}, &devicev1.ExportPaymentsResponse{Payment: &paymentv1.Payment{}})
+	got := f.run("store", "export", "--format", "csv")
+	rows, err := csv.NewReader(strings.NewReader(got.stdout)).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for i, column := range rows[0] {
+		want, ok := map[string]string{
+			"payment_reference": `'=HYPERLINK("x")`, "counterparty": "'@cafe, \"two\"\nlines", "reason": "'-1", "state": "", "receipt_voucher": "AQID",
+		}[column]
+		if ok && rows[1][i] != want {
+			t.Errorf("%s = %q, want %q", column, rows[1][i], want)
+		}
+	}
+}
+
+// TestExportJSONL is the same with --json and without.
+func TestExportJSONL(t *testing.T) {
+	f := answering(t)
+	plain, asJSON := f.run("store", "export"), f.run("store", "export", "--json")
+	if plain != asJSON || !strings.Contains(plain.stdout, `"voucher":"AQID"`) {
+		t.Errorf("%+v, with --json %+v", plain, asJSON)
+	}
+}
