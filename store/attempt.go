@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+)
+
+// attemptColumns are the columns of an attempt, in the order of
+// attemptValues and scanAttempt.
+const attemptColumns = `request, payment, business, state, rev, voucher, charge, cancel, receipt, notified, doubtful, settled, reason, updated_at,
+	request_bytes, voucher_bytes, receipt_bytes, cancel_bytes, decline_bytes, verdict_bytes,
+	amount, tip, currency, guaranteed, preauth, counter, instrument, delegated, resume_key, code, online,
+	settle_by, created_at, expires_at, cancel_acked, latest`
+
+func attemptValues(a *Attempt) []any {
+	return []any{
+		fixed(a.Request), fixed(a.Payment), fixed(a.Business), string(a.State), a.Rev, optional(a.Voucher),
+		a.Charge, a.Cancel, a.Receipt, a.Notified, a.Doubtful, a.Settled, a.Reason, ms(a.UpdatedAt),
+		a.RequestBytes, a.VoucherBytes, a.ReceiptBytes, a.CancelBytes, a.DeclineBytes, a.VerdictBytes,
+		a.Amount, a.Tip, a.Currency, a.Guaranteed, optional(a.Preauth), a.Counter, optional(a.Instrument), a.Delegated,
+		a.ResumeKey[:], a.Code, a.Online, ms(a.SettleBy), ms(a.CreatedAt), ms(a.ExpiresAt), a.CancelAcked, a.Latest,
+	}
+}
+
+func scanAttempt(r row) (Attempt, error) {
+	var a Attempt
+	err := r.Scan(into{a.Request[:]}, into{a.Payment[:]}, into{a.Business[:]}, &a.State, &a.Rev, into{a.Voucher[:]},
+		&a.Charge, &a.Cancel, &a.Receipt, &a.Notified, &a.Doubtful, &a.Settled, &a.Reason, clock{&a.UpdatedAt},
+		&a.RequestBytes, &a.VoucherBytes, &a.ReceiptBytes, &a.CancelBytes, &a.DeclineBytes, &a.VerdictBytes,
+		&a.Amount, &a.Tip, &a.Currency, &a.Guaranteed, into{a.Preauth[:]}, &a.Counter, into{a.Instrument[:]}, &a.Delegated,
+		into{a.ResumeKey[:]}, &a.Code, &a.Online, clock{&a.SettleBy}, clock{&a.CreatedAt}, clock{&a.ExpiresAt}, &a.CancelAcked, &a.Latest)
+	return a, err
+}
+
+// attemptBefore is what a commit needs to know of the attempt that it
+// replaces.
+type attemptBefore struct {
+	books
+	rev         int64
+	voucher     preauth.Hash
+	cancelOrder int64
+	cancelAcked bool
+	latest      bool
+}
+
+func scanAttemptBefore(r row) (attemptBefore, error) {
+	var b attemptBefore
+	var state payment.State
+	var on preauth.ID
+	var amount, tip, guaranteed int64
+	var currency string
+	err := r.Scan(&b.rev, &state, into{b.voucher[:]}, into{on[:]}, &amount, &tip, &guaranteed, &currency,
+		&b.cancelOrder, &b.cancelAcked, &b.latest)
+	b.books = attemptBooks(state, b.voucher, on, amount, tip, guaranteed, currency)
+	return b, err
+}
+
+// saveAttempt stores an attempt over its revision before, with what that does
+// to holds and counters.
+func (t *tx) saveAttempt(a *Attempt) error {
+	old, err := one(t.ctx, t.s, scanAttemptBefore, `SELECT rev, state, voucher, preauth, amount, tip, guaranteed, currency,
+		cancel_order, cancel_acked, latest FROM attempts WHERE request = ?`, fixed(a.Request))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if old.rev != a.Rev-1 {
+		return ErrConflict
+	}
+	next := *a
+	next.CancelAcked = a.CancelAcked || old.cancelAcked
+	next.Latest = a.Rev == 1 || old.latest
+	order := old.cancelOrder
+	if order == 0 && len(a.CancelBytes) > 0 {
+		order = t.head.changes
+	}
+	if a.Rev == 1 {
+		err = t.insertAttempt(&next, order)
+	} else {
+		err = t.swap(`UPDATE attempts SET (`+attemptColumns+`, cancel_order) = (`+marks(count(attemptColumns))+`, ?) WHERE request = ? AND rev = ?`,
+			append(attemptValues(&next), order, fixed(a.Request), a.Rev-1)...)
+	}
+	if err != nil {
+		return err
+	}
+	return t.rebookAttempt(old, &next)
+}
+
+// insertAttempt stores a new attempt and makes it the latest of its payment.
+func (t *tx) insertAttempt(a *Attempt, order int64) error {
+	err := t.exec(`UPDATE attempts SET latest = 0 WHERE payment = ? AND business = ? AND latest = 1`, fixed(a.Payment), fixed(a.Business))
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO attempts (`+attemptColumns+`, cancel_order) VALUES (`+marks(count(attemptColumns))+`, ?)`,
+		append(attemptValues(a), order)...)
+}
+
+// rebookAttempt moves holds and counters along. A first voucher takes the
+// next counter of its pre-authorization.
+func (t *tx) rebookAttempt(old attemptBefore, a *Attempt) error {
+	if old.voucher.Zero() && !a.Voucher.Zero() && !a.Preauth.Zero() {
+		err := t.swap(`UPDATE authorizations SET counter = counter + 1, prev = ? WHERE id = ? AND counter = ?`,
+			fixed(a.Voucher), fixed(a.Preauth), int64(a.Counter)-1)
+		if err != nil {
+			return err
+		}
+	}
+	return t.rebook(old.books, attemptBooks(a.State, a.Voucher, a.Preauth, a.Amount, a.Tip, a.Guaranteed, a.Currency))
+}
+
+const (
+	queryAttempt      = `SELECT ` + attemptColumns + ` FROM attempts WHERE request = ?`
+	queryAttemptsOf   = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? ORDER BY n DESC`
+	queryAttemptsWith = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? AND business = ? ORDER BY n DESC`
+	queryUnfinished   = `SELECT ` + attemptColumns + ` FROM attempts
+		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') ORDER BY created_at`
+)
+
+// Attempt returns the attempt of that request. The error wraps ErrNotFound.
+func (s *Store) Attempt(ctx context.Context, request preauth.Hash) (Attempt, error) {
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return Attempt{}, err
+	}
+	defer s.mu.Unlock()
+	return one(ctx, s, scanAttempt, queryAttempt, fixed(request))
+}
+
+// AttemptsOf returns the attempts at a payment, whoever asked, newest first.
+func (s *Store) AttemptsOf(ctx context.Context, paymentID preauth.ID) ([]Attempt, error) {
+	return s.attempts(ctx, queryAttemptsOf, fixed(paymentID))
+}
+
+// AttemptsWith returns the attempts at a payment of one till, by its device
+// id, newest first.
+func (s *Store) AttemptsWith(ctx context.Context, business, paymentID preauth.ID) ([]Attempt, error) {
+	return s.attempts(ctx, queryAttemptsWith, fixed(paymentID), fixed(business))
+}
+
+// UnfinishedAttempts returns the attempts that are REQUESTED, AUTHORIZED or
+// PROVISIONAL, oldest first.
+func (s *Store) UnfinishedAttempts(ctx context.Context) ([]Attempt, error) {
+	return s.attempts(ctx, queryUnfinished)
+}
+
+func (s *Store) attempts(ctx context.Context, query string, args ...any) ([]Attempt, error) {
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return list(ctx, s, scanAttempt, query, args...)
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+)
+
+// books is what one stored payment adds to the maintained counters: to the
+// holds of a pre-authorization and to the money not settled yet.
+type books struct {
+	preauth     preauth.ID // zero: no hold
+	held, spent int64
+	unsettled   Unsettled // zero: settled, or never promised
+}
+
+// attemptBooks returns what a customer's attempt adds. Without a voucher it
+// adds nothing.
+func attemptBooks(state payment.State, voucher preauth.Hash, on preauth.ID, amount, tip, guaranteed int64, currency string) books {
+	var b books
+	if voucher.Zero() {
+		return b
+	}
+	if !on.Zero() {
+		switch state.Funds() {
+		case payment.Held:
+			b.preauth, b.held = on, amount+tip
+		case payment.Spent:
+			b.preauth, b.spent = on, amount+tip
+		}
+	}
+	if state == payment.Authorized || state == payment.Provisional {
+		b.unsettled = Unsettled{Currency: currency, Count: 1, Total: amount + tip, Guaranteed: guaranteed}
+	}
+	return b
+}
+
+// saleBooks returns what a business's payment adds.
+func saleBooks(state payment.State, amount, tip, guaranteed int64, currency string) books {
+	if state != payment.Awaiting && state != payment.Provisional {
+		return books{}
+	}
+	return books{unsettled: Unsettled{Currency: currency, Count: 1, Total: amount + tip, Guaranteed: guaranteed}}
+}
+
+// rebook replaces old by new in the counters.
+func (t *tx) rebook(old, new books) error {
+	t.book(old.unsettled, -1)
+	t.book(new.unsettled, 1)
+	switch {
+	case old.preauth == new.preauth:
+		return t.hold(new.preauth, new.held-old.held, new.spent-old.spent)
+	default:
+		if err := t.hold(old.preauth, -old.held, -old.spent); err != nil {
+			return err
+		}
+		return t.hold(new.preauth, new.held, new.spent)
+	}
+}
+
+// book notes a change of the unsettled money; saveHead stores the sum.
+func (t *tx) book(u Unsettled, sign int64) {
+	if u.Currency == "" {
+		return
+	}
+	sum := t.unsettled[u.Currency]
+	sum.Count += sign * u.Count
+	sum.Total += sign * u.Total
+	sum.Guaranteed += sign * u.Guaranteed
+	t.unsettled[u.Currency] = sum
+}
+
+// hold changes the holds of a pre-authorization.
+func (t *tx) hold(id preauth.ID, held, spent int64) error {
+	if held == 0 && spent == 0 {
+		return nil
+	}
+	return t.swap(`UPDATE authorizations SET held = held + ?, spent = spent + ? WHERE id = ?`, held, spent, fixed(id))
+}
+
+// saveUnsettled stores a change of the unsettled money.
+func (t *tx) saveUnsettled(currency string, u Unsettled) error {
+	if u == (Unsettled{}) {
+		return nil
+	}
+	n, err := t.affect(`UPDATE unsettled SET count = count + ?, total = total + ?, guaranteed = guaranteed + ? WHERE currency = ?`,
+		u.Count, u.Total, u.Guaranteed, currency)
+	if err != nil || n == 1 {
+		return err
+	}
+	return t.exec(`INSERT INTO unsettled (count, total, guaranteed, currency) VALUES (?, ?, ?, ?)`,
+		u.Count, u.Total, u.Guaranteed, currency)
+}
+
+// Unsettled returns the money not settled yet: for a customer vouchers that
+// are AUTHORIZED or PROVISIONAL, for a business payments that are AWAITING or
+// PROVISIONAL, by currency in alphabetical order, without currencies that
+// have none. oldest is when the oldest of them was created, deadline the
+// earliest time by which the backend must have a claim; both are zero if
+// there is none.
+func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadline time.Time, err error) {
+	ctx, err = s.enter(ctx)
+	if err != nil {
+		return nil, oldest, deadline, err
+	}
+	defer s.mu.Unlock()
+	sums, err = list(ctx, s, func(r row) (u Unsettled, err error) {
+		return u, r.Scan(&u.Currency, &u.Count, &u.Total, &u.Guaranteed)
+	}, `SELECT currency, count, total, guaranteed FROM unsettled WHERE count > 0 ORDER BY currency`)
+	if err != nil {
+		return nil, oldest, deadline, err
+	}
+	oldest, err = earliest(ctx, s, queryOldestAttempt, queryOldestSale)
+	if err != nil {
+		return nil, oldest, deadline, err
+	}
+	deadline, err = earliest(ctx, s, queryDeadline)
+	return sums, oldest, deadline, err
+}
+
+const (
+	queryOldestAttempt = `SELECT created_at FROM attempts
+		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND state <> 'REQUESTED' ORDER BY created_at LIMIT 1`
+	queryOldestSale = `SELECT created_at FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL') ORDER BY created_at LIMIT 1`
+	queryDeadline   = `SELECT deadline FROM outbox WHERE deadline >= 0 AND kind = 'CLAIM' ORDER BY deadline LIMIT 1`
+)
+
+// earliest returns the earliest of the times that the queries answer.
+func earliest(ctx context.Context, s *Store, queries ...string) (time.Time, error) {
+	var first time.Time
+	for _, q := range queries {
+		err := s.each(ctx, q, nil, func(r row) error {
+			var at time.Time
+			if err := r.Scan(clock{&at}); err != nil {
+				return err
+			}
+			if first.IsZero() || at.Before(first) {
+				first = at
+			}
+			return nil
+		})
+		if err != nil {
+			return time.Time{}, err
+		}
+	}
+	return first, nil
+}

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	fileName = "store.db"
+	// applicationID marks a SQLite file as a store; migration 1 sets it.
+	applicationID = 0x76697073
+)
+
+// open does what Open says. What it has taken when it fails, release gives
+// back.
+func (s *Store) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return ofFile(err)
+	}
+	var err error
+	if s.lock, err = lockDir(s.dir); err != nil {
+		return err
+	}
+	if err := s.createIfMissing(ctx); err != nil {
+		return err
+	}
+	if err := inspect(s.path()); err != nil {
+		return err
+	}
+	s.db = connect(s.path())
+	if err := verifySettings(ctx, s.db); err != nil {
+		return err
+	}
+	if err := quickCheck(ctx, s.db); err != nil {
+		return err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if s.conn, err = s.db.Conn(ctx); err != nil {
+		return translate(err)
+	}
+	return s.loadHead(ctx)
+}
+
+// createIfMissing makes an empty store. It is made under another name, so
+// that a file with the store's name is complete from the start, and an empty
+// one is known to be damaged.
+func (s *Store) createIfMissing(ctx context.Context) error {
+	switch _, err := os.Stat(s.path()); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return ofFile(err)
+	}
+	if _, err := os.Stat(s.path() + "-wal"); err == nil {
+		return fmt.Errorf("%s is gone but its log %s-wal is there, put it back beside it: %w", fileName, fileName, ErrCorrupt)
+	}
+	made := s.path() + ".new"
+	for _, leftover := range []string{"", "-wal", "-shm", "-journal"} {
+		if err := os.Remove(made + leftover); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return ofFile(err)
+		}
+	}
+	if err := s.create(ctx, made); err != nil {
+		return err
+	}
+	if err := syncPath(made); err != nil {
+		return err
+	}
+	if err := os.Rename(made, s.path()); err != nil {
+		return ofFile(err)
+	}
+	return syncPath(s.dir)
+}
+
+// create makes an empty store in a new file.
+func (s *Store) create(ctx context.Context, path string) error {
+	if err := touch(path); err != nil {
+		return err
+	}
+	db := connect(path)
+	err := s.fill(ctx, db)
+	return errors.Join(err, translate(db.Close()))
+}
+
+func (s *Store) fill(ctx context.Context, db *sql.DB) error {
+	if err := verifySettings(ctx, db); err != nil {
+		return err
+	}
+	p, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return translate(err)
+	}
+	_, err = db.ExecContext(ctx, `INSERT INTO head (id, role, changes, sequence, floor_ms, outbox) VALUES (1, ?, 0, 0, 0, 0)`, s.opts.Role)
+	return translate(err)
+}
+
+// touch makes an empty file that nobody else may read. It fails if there is
+// one.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return ofFile(err)
+	}
+	return ofFile(f.Close())
+}
+
+// syncPath waits until a file, or the names in a directory, are on disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return ofFile(err)
+	}
+	return ofFile(errors.Join(f.Sync(), f.Close()))
+}
+
+// inspect refuses what SQLite would take for an empty or foreign database,
+// before SQLite writes to it, and makes the file private.
+func inspect(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return ofFile(err)
+	}
+	defer f.Close()
+	header := make([]byte, 100)
+	n, err := io.ReadFull(f, header)
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s has %d bytes; keep it and restore a backup: %w", path, n, ErrCorrupt)
+	case err != nil:
+		return ofFile(err)
+	case !bytes.HasPrefix(header, []byte("SQLite format 3\x00")) || binary.BigEndian.Uint32(header[68:]) != applicationID:
+		return fmt.Errorf("%s is not a store; keep it and restore a backup: %w", path, ErrCorrupt)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = os.Chmod(path, 0o600)
+	}
+	return ofFile(err)
+}
+
+// connector opens SQLite with the settings that the DSN has no words for.
+type connector struct{ dsn string }
+
+// Driver implements driver.Connector.
+func (c connector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		// The log is folded into the file by Commit, which, unlike SQLite's
+		// own automatism, hears of a failing disk.
+		_, err := conn.Exec(`PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 0`, nil)
+		return err
+	}}
+}
+
+// Connect implements driver.Connector.
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+
+// connect returns a database of one connection to an existing file. It does
+// not open the file yet.
+func connect(path string) *sql.DB {
+	settings := url.Values{
+		"mode":           {"rw"},
+		"_journal_mode":  {"WAL"},
+		"_synchronous":   {"EXTRA"},
+		"_locking_mode":  {"EXCLUSIVE"},
+		"_foreign_keys":  {"ON"},
+		"_secure_delete": {"ON"},
+		"_txlock":        {"immediate"},
+		"_busy_timeout":  {"1000"}, // ms; for somebody who looks with another tool
+	}
+	db := sql.OpenDB(connector{"file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()})
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// verifySettings reads back what durability and integrity rest on: a driver,
+// a file system or a build of SQLite may silently not do what was asked. The
+// error wraps ErrDurability.
+func verifySettings(ctx context.Context, db *sql.DB) error {
+	for _, want := range [][2]string{
+		{"journal_mode", "wal"}, {"synchronous", "3"}, {"locking_mode", "exclusive"}, {"foreign_keys", "1"},
+		{"secure_delete", "1"}, {"trusted_schema", "0"}, {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"},
+	} {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+want[0]).Scan(&got); err != nil {
+			return translate(err)
+		}
+		if !strings.EqualFold(got, want[1]) {
+			return fmt.Errorf("PRAGMA %s is %s instead of %s; use a local disk: %w", want[0], got, want[1], ErrDurability)
+		}
+	}
+	return nil
+}
+
+// quickCheck refuses a damaged file.
+func quickCheck(ctx context.Context, db *sql.DB) error {
+	var found string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
+		return translate(err)
+	}
+	if found != "ok" {
+		return fmt.Errorf("%s; keep the file and restore a backup: %w", found, ErrCorrupt)
+	}
+	return nil
+}
+
+// glob lists the files beside the store that belong to it.
+func (s *Store) file(suffix string) string { return filepath.Join(s.dir, fileName+suffix) }
