@@ -129,6 +129,7 @@ func (w *world) judgeTill() error {
 // settle lets everything arrive: the air clears, all devices sync until no
 // outbox holds anything, settle_by passes. Then both books agree.
 func (w *world) settle() error {
+	w.quiet = true
 	if err := w.finish(); err != nil {
 		return err
 	}

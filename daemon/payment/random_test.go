@@ -33,10 +33,10 @@ func FuzzSteps(f *testing.F) {
 // script for testdata.
 func live(t interface{ Fatalf(string, ...any) }, lines []string) {
 	w := newWorld()
-	for i, line := range append(lines, "settle") {
+	lines = append([]string{"ask C1", "ask C2", "deliver", "deliver"}, append(lines, "settle")...)
+	for i, line := range lines {
 		if err := w.do(line); err != nil {
-			said := append(lines, "settle")[:i+1]
-			t.Fatalf("%v\n\n%s\n\n%s", err, strings.Join(said, "\n"), w.out.String())
+			t.Fatalf("%v\n\n%s\n\n%s", err, strings.Join(lines[:i+1], "\n"), w.out.String())
 		}
 	}
 }

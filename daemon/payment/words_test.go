@@ -8,16 +8,29 @@ import (
 	"strings"
 )
 
-// words are all that can be said to a world, with every argument.
+// words are what can be said to a world at random, the common ones often:
+// else most lives would end before anybody pays.
 var words = func() []string {
-	all := strings.Fields("withdraw timeout alldeclined reverse online bad late repay drop repeat")
-	for _, c := range []string{"C1", "C2", "C3"} {
-		for _, word := range strings.Fields("ask accept charge decline lose silent expire resume past submit") {
-			all = append(all, word+" "+c)
+	var all []string
+	for n, lines := range map[int]string{
+		20: "deliver",
+		4:  "deliver last,submit till",
+		2:  "repeat,drop,reverse,repay,submit till none,submit till part,submit till all lost,submit C1 all lost",
+		1:  "withdraw,timeout,alldeclined,online,bad,late,submit C2 none",
+	} {
+		for _, line := range strings.Split(lines, ",") {
+			all = append(all, slices.Repeat([]string{line}, n)...)
 		}
 	}
-	return append(all, "deliver", "deliver", "deliver", "deliver last", "submit till", "submit till part",
-		"submit till none", "submit till all lost", "submit C1 all lost", "submit C2 none")
+	for _, c := range []string{"C1", "C2", "C3"} {
+		for n, lines := range map[int]string{5: "accept", 3: "ask,submit,resume", 1: "charge,decline,lose,silent,expire,past"} {
+			for _, line := range strings.Split(lines, ",") {
+				all = append(all, slices.Repeat([]string{line + " " + c}, n)...)
+			}
+		}
+	}
+	slices.Sort(all) // a byte of the fuzzer's corpus means one word
+	return all
 }()
 
 // do says one word to the world and checks the rules. The error is of a rule

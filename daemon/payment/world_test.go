@@ -17,6 +17,7 @@ type world struct {
 	online  bool // vouchers need the verdict first
 	bad     bool // the next voucher fails a check
 	late    bool // settle_by has passed
+	quiet   bool // steps that change nothing are not told
 	asked   map[preauth.Hash]*wallet
 	outbox  []Item // the till's
 	wallets []*wallet
@@ -53,7 +54,12 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) say(format string, args ...any) { fmt.Fprintf(&w.out, format+"\n", args...) }
+func (w *world) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if !w.quiet || !strings.HasSuffix(line, ": nothing") {
+		w.out.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
 
 // tell makes the till step. A refusal is returned.
 func (w *world) tell(in BusinessInput) error {
