@@ -27,7 +27,7 @@ help: ## list what can be made
 	@awk -F ' ## ' '/^[a-z-]+:.* ## /{sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: prerequisites ## two phones, a till and a backend on this machine, without Bluetooth
+demo: prerequisites ## a till, customers and a backend on this machine, without Bluetooth
 	@echo "building, the first time takes minutes" >&2
 	@$(GO) run ./cmd/vipaso-demo $(DEMO)
 

@@ -1,10 +1,26 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
+	slogjournal "github.com/systemd/slog-journal"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/cmd/internal/device"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/money"
 )
+
+// socketGroup may use the local API by default.
+const socketGroup = "vipaso"
 
 // newRunCommand is the daemon itself.
 func newRunCommand(env []string) *cobra.Command {
@@ -14,12 +30,103 @@ func newRunCommand(env []string) *cobra.Command {
 		Short: "Run the daemon (the default command)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := flags.load(cmd.Flags(), env); err != nil {
+			c, _, err := flags.load(cmd.Flags(), env)
+			if err != nil {
 				return err
 			}
-			return errors.New("not wired")
+			return runDaemon(cmd.Context(), c, cmd.ErrOrStderr())
 		},
 	}
 	flags.register(cmd.Flags())
 	return cmd
+}
+
+// runDaemon serves the configured device until ctx ends.
+func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return err
+	}
+	log, err := logger(stderr, level)
+	if err != nil {
+		return err
+	}
+	limits, err := c.Limits.limits()
+	if err != nil {
+		return err
+	}
+	dc := device.Config{
+		Role: peerv1.Role_ROLE_CUSTOMER, DisplayName: c.DisplayName, Version: thisBuild().Version,
+		Dir: c.Store.Dir, Socket: c.GRPC.Socket, Group: socketGroup, Roles: c.GRPC.Roles.byRole(),
+		Driver: c.Radio.Driver, SimSocket: c.Radio.SimSocket, Adapter: c.Radio.Adapter,
+		Limits: limits, BackendURL: c.Backend.URL,
+		Splay: time.Duration(c.Backend.Splay), RetryMax: time.Duration(c.Backend.RetryMax),
+		LogLevel: level, Logger: log,
+	}
+	if c.Role == roleBusiness {
+		dc.Role = peerv1.Role_ROLE_BUSINESS
+	}
+	supervised := make(chan struct{})
+	ready := false
+	dc.Ready = func(n *device.Node) {
+		ready = true
+		log.Info("serving", "socket", c.GRPC.Socket, "role", c.Role, "store", c.Store.Dir)
+		go func() {
+			defer close(supervised)
+			n.Supervise(ctx, log)
+		}()
+	}
+	err = device.Run(ctx, dc)
+	if ready && ctx.Err() != nil {
+		<-supervised
+	}
+	return explained(err)
+}
+
+// logger writes to the journal if systemd connected stderr to it, to a
+// terminal as text, and as JSON otherwise.
+func logger(stderr io.Writer, level slog.Leveler) (*slog.Logger, error) {
+	if ok, _ := slogjournal.StderrIsJournalStream(); ok {
+		h, err := slogjournal.NewHandler(&slogjournal.Options{Level: level, ReplaceAttr: journalField})
+		if err != nil {
+			return nil, err
+		}
+		return slog.New(h), nil
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if f, ok := stderr.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(stderr, o)), nil
+		}
+	}
+	return slog.New(slog.NewJSONHandler(stderr, o)), nil
+}
+
+// byRole lists who has which role, by the role's name.
+func (r Roles) byRole() map[string][]string {
+	return map[string][]string{"observer": r.Observer, "cashier": r.Cashier, "manager": r.Manager, "admin": r.Admin}
+}
+
+// limits joins the two tables. A currency that only one of them names is not
+// lowered by the other.
+func (l Limits) limits() (map[string]preauth.Limit, error) {
+	all := make(map[string]preauth.Limit)
+	read := func(table map[string]string, put func(*preauth.Limit, int64)) error {
+		var errs []error
+		for currency, text := range table {
+			a, err := money.Parse(text, currency)
+			errs = append(errs, err)
+			limit, ok := all[currency]
+			if !ok {
+				limit = preauth.Limit{PaymentMax: math.MaxInt64, TotalMax: math.MaxInt64}
+			}
+			put(&limit, a.Minor)
+			all[currency] = limit
+		}
+		return errors.Join(errs...)
+	}
+	return all, errors.Join(
+		read(l.OfflinePaymentMax, func(limit *preauth.Limit, v int64) { limit.PaymentMax = v }),
+		read(l.OfflineTotalMax, func(limit *preauth.Limit, v int64) { limit.TotalMax = v }),
+	)
 }
