@@ -168,12 +168,14 @@ func (c *Client) down(cc *clientConn, err error) {
 	if c.conn == cc {
 		c.conn = nil
 	}
+	end := link.ErrClosed
 	if !c.isClosed() {
+		end = link.ErrLost
 		c.setState(false, reasonDown, clip(err.Error()))
 	}
 	c.mu.Unlock()
 	if cc != nil {
-		cc.end(fmt.Errorf("radio connection: %w", link.ErrLost))
+		cc.end(fmt.Errorf("radio connection: %w", end))
 	}
 }
 
