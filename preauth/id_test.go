@@ -21,6 +21,7 @@ func TestIDsAreUUIDs(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", text[1:], text + "0", strings.ReplaceAll(text, "-", ""), "{" + text[1:35] + "}", "01890a5dxac96-774b-bcce-b302099a8057",
+		"01890a5d-ac96x774b-bcce-b302099a8057", "01890a5d-ac96-774bxbcce-b302099a8057", "01890a5d-ac96-774b-bccexb302099a8057",
 		"01890a5d-ac96-774b-bcce-b302099a805g", "0189-0a5dac96-774b-bcce-b302099a8057", strings.Repeat("x", 500),
 	} {
 		if id, err := ParseID(bad); !errors.Is(err, ErrID) || !id.Zero() || len(err.Error()) > 100 {

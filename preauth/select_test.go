@@ -44,6 +44,7 @@ func TestSelect(t *testing.T) {
 		{"the one that expires first", []Authorization{named(t, "a", 60), named(t, "b", 30), named(t, "c", 90)}, "b", nil},
 		{"the first of those that expire together", []Authorization{named(t, "a", 60), named(t, "b", 60)}, "a", nil},
 		{"the first to expire that covers it", []Authorization{named(t, "a", 10, low), named(t, "b", 60), named(t, "c", 90)}, "b", nil},
+		{"one that just covers it", []Authorization{named(t, "a", 60, func(a *Authorization) { a.Held = 8700 })}, "a", nil},
 		{"the bound one, though it expires last", []Authorization{named(t, "a", 10), named(t, "b", 60, mine), named(t, "c", 20)}, "b", nil},
 		{"the bound one, though it comes first", []Authorization{named(t, "a", 60, mine), named(t, "b", 10)}, "a", nil},
 		{"the earlier of two bound ones", []Authorization{named(t, "a", 60, mine), named(t, "b", 30, mine)}, "b", nil},

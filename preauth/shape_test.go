@@ -170,6 +170,7 @@ func bendsOfTheRest() []bend {
 		of("verdict on less than a voucher", func(m verdict) { m.Outcome, m.Amount, m.VoucherHash = peerv1.Outcome_OUTCOME_CANCELLED, 0, short(31) }),
 		of("verdict without outcome", func(m verdict) { m.Outcome = 0 }),
 		of("verdict that settles nothing", func(m verdict) { m.Amount = 0 }),
+		of("verdict that settles more than any amount", func(m verdict) { m.Amount = money.MaxMinor + 1 }),
 		of("verdict that rejects and pays", func(m verdict) { m.Outcome = peerv1.Outcome_OUTCOME_REJECTED }),
 		of("verdict that cancels and pays", func(m verdict) { m.Outcome = peerv1.Outcome_OUTCOME_CANCELLED }),
 		of("verdict with a shortfall below zero", func(m verdict) { m.Shortfall = -1 }),
@@ -210,6 +211,37 @@ func TestBodiesOutOfBoundsAreRefused(t *testing.T) {
 		}
 		if bent != 1 {
 			t.Errorf("%s: bends %d samples", b.name, bent)
+		}
+	}
+}
+
+func TestBodiesAtTheirBoundsAreAccepted(t *testing.T) {
+	tests := []bend{
+		of("the last reason of a Cancel", func(m *peerv1.Cancel) { m.Reason, m.Code = peerv1.CancelReason_CANCEL_REASON_REVERSAL, "" }),
+		of("category 9999", func(m *peerv1.DeviceCert) { m.Mcc = 9999 }),
+		of("16 caps", func(m *peerv1.DeviceCert) {
+			for len(m.Caps) < 16 {
+				m.Caps = append(m.Caps, m.Caps[0])
+			}
+		}),
+		of("caps of zero", func(m *peerv1.DeviceCert) { m.Caps[0].PaymentMax, m.Caps[0].TotalMax = 0, 0 }),
+		of("one payment", func(m *peerv1.PreauthCert) { m.PaymentsMax = 1 }),
+		of("seven days to spend", func(m *peerv1.PreauthCert) { m.IssuedMs = m.SpendByMs - SpendMax.Milliseconds() }),
+		of("the largest limit", func(m *peerv1.PreauthCert) { m.Limit = money.MaxMinor }),
+		of("16 issuers", func(m *peerv1.TrustBundle) {
+			for len(m.Issuers) < 16 {
+				m.Issuers = append(m.Issuers, m.Issuers[0])
+			}
+		}),
+		of("an hour to answer", func(m *peerv1.Request) { m.TtlMs = 3_600_000 }),
+		of("four Cancels", func(m *peerv1.Voucher) { m.Released = [][]byte{{1}, {2}, {3}, {4}} }),
+	}
+	for _, b := range tests {
+		for _, s := range fullest(t) {
+			b.bend(s.body)
+			if err := checkShape(s.body); err != nil {
+				t.Errorf("%s: %v", b.name, err)
+			}
 		}
 	}
 }

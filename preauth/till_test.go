@@ -142,6 +142,7 @@ func TestATillAcceptsAVoucherThough(t *testing.T) {
 		{"the tip is the largest", func(d *deal) { d.voucher.Tip, d.voucher.Remaining = 300, 8500 }},
 		{"the tip is large and unbounded", func(d *deal) { d.request.Tip.Max, d.voucher.Tip, d.voucher.Remaining = 0, 3000, 5800 }},
 		{"no tip is given", func(d *deal) { d.voucher.Tip = 0 }},
+		{"no tip is given where none is taken", func(d *deal) { d.voucher.Tip, d.request.Tip = 0, nil }},
 		{"it is the largest payment of the pre-authorization", func(d *deal) { d.preauth.PaymentMax = 1300 }},
 		{"it spends the whole limit", func(d *deal) { d.preauth.Limit, d.voucher.Remaining = 1300, 0 }},
 		{"it is the last payment", func(d *deal) { d.voucher.Counter = 1000 }},
