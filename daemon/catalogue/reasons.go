@@ -46,6 +46,12 @@ const (
 	// RequestUnknown: An answer or a Cancel names a request that is not stored here.
 	RequestUnknown = "REQUEST_UNKNOWN"
 
+	// RequestInvalid: A signed Request cannot be used.
+	RequestInvalid = "REQUEST_INVALID"
+
+	// NotFound: What the call names does not exist.
+	NotFound = "NOT_FOUND"
+
 	// PaymentState: The payment is in a state that does not allow this.
 	PaymentState = "PAYMENT_STATE"
 
@@ -133,6 +139,9 @@ const (
 	// CodeInvalid: The enrollment code or token is unknown, used, expired, or for the other role.
 	CodeInvalid = "CODE_INVALID"
 
+	// KeyInUse: The key answers for another device already.
+	KeyInUse = "KEY_IN_USE"
+
 	// ProofInvalid: The signature over the enrollment does not match the keys.
 	ProofInvalid = "PROOF_INVALID"
 
@@ -217,6 +226,9 @@ const (
 	// Offline: The backend did not answer.
 	Offline = "OFFLINE"
 
+	// Overloaded: The backend asks to come back later.
+	Overloaded = "OVERLOADED"
+
 	// BackendRejected: The backend refused the call for a reason of its own.
 	BackendRejected = "BACKEND_REJECTED"
 
@@ -231,6 +243,12 @@ const (
 
 	// ChargeWindow: A charge came without an open payment, or more than 10 minutes after the till had opened it.
 	ChargeWindow = "CHARGE_WINDOW"
+
+	// ReceiptMissing: A voucher or charge was handed in without the receipt of the till.
+	ReceiptMissing = "RECEIPT_MISSING"
+
+	// ClaimConflict: The request was claimed before with another voucher.
+	ClaimConflict = "CLAIM_CONFLICT"
 
 	// SyncMismatch: Device and backend count a batch differently.
 	SyncMismatch = "SYNC_MISMATCH"
@@ -250,14 +268,17 @@ const (
 	// StoreReadOnly: The store takes no writes.
 	StoreReadOnly = "STORE_READ_ONLY"
 
-	// StoreInUse: Another process uses the store.
-	StoreInUse = "STORE_IN_USE"
+	// StoreLocked: Another process uses the store.
+	StoreLocked = "STORE_LOCKED"
+
+	// SocketInUse: Another daemon answers on this socket.
+	SocketInUse = "SOCKET_IN_USE"
 
 	// MigrationFailed: The store could not be brought to this version.
 	MigrationFailed = "MIGRATION_FAILED"
 
-	// KeyInvalid: A key file is missing, unreadable, or not the one that was enrolled.
-	KeyInvalid = "KEY_INVALID"
+	// KeyUnusable: A key file is missing, unreadable, or not the one that was enrolled.
+	KeyUnusable = "KEY_UNUSABLE"
 
 	// ConfigInvalid: The configuration has an error.
 	ConfigInvalid = "CONFIG_INVALID"
