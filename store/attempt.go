@@ -98,17 +98,13 @@ func (t *tx) insertAttempt(a *Attempt, order int64) error {
 		append(attemptValues(a), order)...)
 }
 
-// rebookAttempt moves holds and counters along. A first voucher takes the
-// next counter of its pre-authorization.
+// rebookAttempt moves holds and counters along.
 func (t *tx) rebookAttempt(old attemptBefore, a *Attempt) error {
+	next := attemptBooks(a.State, a.Voucher, a.Preauth, a.Amount, a.Tip, a.Guaranteed, a.Currency)
 	if old.voucher.Zero() && !a.Voucher.Zero() && !a.Preauth.Zero() {
-		err := t.swap(`UPDATE authorizations SET counter = counter + 1, prev = ? WHERE id = ? AND counter = ?`,
-			fixed(a.Voucher), fixed(a.Preauth), int64(a.Counter)-1)
-		if err != nil {
-			return err
-		}
+		return t.draw(next, a.Preauth, a.Counter, a.Voucher)
 	}
-	return t.rebook(old.books, attemptBooks(a.State, a.Voucher, a.Preauth, a.Amount, a.Tip, a.Guaranteed, a.Currency))
+	return t.rebook(old.books, next)
 }
 
 const (

@@ -49,15 +49,21 @@ func saleBooks(state payment.State, amount, tip, guaranteed int64, currency stri
 func (t *tx) rebook(old, new books) error {
 	t.book(old.unsettled, -1)
 	t.book(new.unsettled, 1)
-	switch {
-	case old.preauth == new.preauth:
+	if old.preauth == new.preauth {
 		return t.hold(new.preauth, new.held-old.held, new.spent-old.spent)
-	default:
-		if err := t.hold(old.preauth, -old.held, -old.spent); err != nil {
-			return err
-		}
-		return t.hold(new.preauth, new.held, new.spent)
 	}
+	if err := t.hold(old.preauth, -old.held, -old.spent); err != nil {
+		return err
+	}
+	return t.hold(new.preauth, new.held, new.spent)
+}
+
+// draw books the first voucher of an attempt, which takes the next counter of
+// its pre-authorization. The error wraps ErrConflict if that is not counter.
+func (t *tx) draw(new books, on preauth.ID, counter uint32, voucher preauth.Hash) error {
+	t.book(new.unsettled, 1)
+	return t.swap(`UPDATE authorizations SET held = held + ?, spent = spent + ?, counter = counter + 1, prev = ? WHERE id = ? AND counter = ?`,
+		new.held, new.spent, fixed(voucher), fixed(on), int64(counter)-1)
 }
 
 // book notes a change of the unsettled money; saveHead stores the sum.

@@ -21,9 +21,9 @@ import (
 // pre-authorization, is not the one before, or if there is a second live
 // voucher, OPEN sale or voucher of one counter: the caller must read again.
 // It wraps ErrExists if Call's id was used, ErrReadOnly or ErrFull if nothing
-// can be written. In these four cases nothing has changed. After any other
-// error the process must exit and learn from the reopened store what
-// happened.
+// can be written, or the error of ctx if that had ended before. In these cases
+// nothing has changed. After any other error the process must exit and learn
+// from the reopened store what happened.
 func (s *Store) Commit(ctx context.Context, c *Change) error {
 	err := s.write(ctx, func(t *tx) error { return t.commit(c) })
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 )
 
 // What callers of a store can tell apart. Of a Commit, only ErrConflict,
-// ErrExists, ErrReadOnly and ErrFull say that nothing was changed; after any
-// other error the process must exit and learn from the reopened store.
+// ErrExists, ErrReadOnly, ErrFull and an error of the context say that nothing
+// was changed; after any other the process must exit and learn from the
+// reopened store.
 var (
 	// ErrNotFound: there is no such row.
 	ErrNotFound = errors.New("not in the store")

@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
@@ -40,7 +40,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := inspect(s.path()); err != nil {
 		return err
 	}
-	s.db = connect(s.path())
+	s.db = connect(s.path(), s.opts.settings)
 	if err := verifySettings(ctx, s.db); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Store) create(ctx context.Context, path string) error {
 	if err := touch(path); err != nil {
 		return err
 	}
-	db := connect(path)
+	db := connect(path, s.opts.settings)
 	err := s.fill(ctx, db)
 	return errors.Join(err, translate(db.Close()))
 }
@@ -173,8 +173,8 @@ func (c connector) Driver() driver.Driver {
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
 
 // connect returns a database of one connection to an existing file. It does
-// not open the file yet.
-func connect(path string) *sql.DB {
+// not open the file yet. The settings other come on top of the store's own.
+func connect(path string, other url.Values) *sql.DB {
 	settings := url.Values{
 		"mode":           {"rw"},
 		"_journal_mode":  {"WAL"},
@@ -185,6 +185,7 @@ func connect(path string) *sql.DB {
 		"_txlock":        {"immediate"},
 		"_busy_timeout":  {"1000"}, // ms; for somebody who looks with another tool
 	}
+	maps.Copy(settings, other)
 	db := sql.OpenDB(connector{"file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()})
 	db.SetMaxOpenConns(1)
 	return db
@@ -220,6 +221,3 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
-
-// glob lists the files beside the store that belong to it.
-func (s *Store) file(suffix string) string { return filepath.Join(s.dir, fileName+suffix) }

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -45,9 +46,9 @@ type Options struct {
 	// Now gives the time of events. Nil means time.Now.
 	Now func() time.Time
 
-	migrations fs.FS                               // nil: the program's own
-	free       func(dir string) (uint64, error)    // nil: what the file system says
-	prepare    func(db *sql.DB, settings []string) // tests look at the database before it is used
+	migrations fs.FS                            // nil: the program's own
+	free       func(dir string) (uint64, error) // nil: what the file system says
+	settings   url.Values                       // of SQLite, over the store's own
 }
 
 // Store is an open store.
@@ -109,7 +110,10 @@ func (o Options) withDefaults() Options {
 }
 
 // path is the file of the store.
-func (s *Store) path() string { return filepath.Join(s.dir, fileName) }
+func (s *Store) path() string { return s.file("") }
+
+// file is a file beside the store that belongs to it.
+func (s *Store) file(suffix string) string { return filepath.Join(s.dir, fileName+suffix) }
 
 // Close ends the use of the store. Calls after it fail.
 func (s *Store) Close() error {
