@@ -51,15 +51,16 @@ type Client struct {
 	log       *slog.Logger
 	sightings *link.SightingRing
 	accepted  chan *remote
-	closed    chan struct{}
+	closing   context.Context // ends with Close
+	stop      context.CancelFunc
 
-	// wishes orders what is advertised and scanned, and the frames that say
-	// so, also across connections. Lock it before mu.
+	// wishes orders changes of adv and scan and the frames that say so, also
+	// across connections. Lock it before mu.
 	wishes sync.Mutex
-	adv    link.Advertisement
-	scan   bool
 
 	mu       sync.Mutex
+	adv      link.Advertisement
+	scan     bool
 	conn     *clientConn // nil while not connected
 	status   link.Status // Scanning, Advertising and Links are filled in later
 	attempts uint32
@@ -72,9 +73,10 @@ func NewClient(opts Options) *Client {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	closing, stop := context.WithCancel(context.Background())
 	return &Client{
-		opts: opts, log: log, sightings: link.NewSightingRing(),
-		accepted: make(chan *remote, acceptMax), closed: make(chan struct{}), changed: make(chan struct{}),
+		opts: opts, log: log, sightings: link.NewSightingRing(), closing: closing, stop: stop,
+		accepted: make(chan *remote, acceptMax), changed: make(chan struct{}),
 		status: link.Status{Adapter: "radio", Reason: reasonDown, Detail: "not connected to the radio process yet"},
 	}
 }
@@ -84,13 +86,7 @@ func NewClient(opts Options) *Client {
 func (c *Client) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // ends with ctx
-		select {
-		case <-c.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	defer context.AfterFunc(c.closing, cancel)()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = backoffMin, backoffMax
 	for {
@@ -190,24 +186,13 @@ func (c *Client) setState(up bool, reason, detail string) {
 func (c *Client) replay(cc *clientConn) error {
 	c.wishes.Lock()
 	defer c.wishes.Unlock()
-	return errors.Join(cc.advertise(c.adv), cc.scan(c.scan))
-}
-
-func (c *Client) isClosed() bool {
-	select {
-	case <-c.closed:
-		return true
-	default:
-		return false
-	}
-}
-
-// current returns the connection in use, or nil.
-func (c *Client) current() *clientConn {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conn
+	adv, scan := c.adv, c.scan
+	c.mu.Unlock()
+	return errors.Join(cc.advertise(adv), cc.scan(scan))
 }
+
+func (c *Client) isClosed() bool { return c.closing.Err() != nil }
 
 // wish records a wish and tells the radio, if there is one. A connection that
 // fails meanwhile is no error: the next one is told.
@@ -220,8 +205,11 @@ func (c *Client) wish(ctx context.Context, record func(), tell func(*clientConn)
 	if c.isClosed() {
 		return fmt.Errorf("radio: %w", link.ErrClosed)
 	}
+	c.mu.Lock()
 	record()
-	if cc := c.current(); cc != nil {
+	cc := c.conn
+	c.mu.Unlock()
+	if cc != nil {
 		if err := tell(cc); err != nil {
 			c.log.Debug("radio not told", "err", err)
 		}
@@ -261,7 +249,7 @@ func (c *Client) Accept(ctx context.Context) (link.Link, error) {
 	select {
 	case l := <-c.accepted:
 		return l, nil
-	case <-c.closed:
+	case <-c.closing.Done():
 		return nil, fmt.Errorf("accept: %w", link.ErrClosed)
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -303,13 +291,10 @@ func (c *Client) usable() (*clientConn, error) {
 
 // Status implements link.Radio.
 func (c *Client) Status() link.Status {
-	c.wishes.Lock()
-	adv, scan := c.adv.On, c.scan
-	c.wishes.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.status
-	s.Advertising, s.Scanning = adv, scan
+	s.Advertising, s.Scanning = c.adv.On, c.scan
 	if c.conn != nil {
 		s.Links = c.conn.count()
 	}
@@ -328,7 +313,7 @@ func (c *Client) AwaitUp(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
-		case <-c.closed:
+		case <-c.closing.Done():
 			return fmt.Errorf("radio: %w", link.ErrClosed)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -343,7 +328,7 @@ func (c *Client) Close() error {
 		c.mu.Unlock()
 		return nil
 	}
-	close(c.closed)
+	c.stop()
 	c.setState(false, reasonDown, "closed")
 	cc := c.conn
 	c.conn = nil

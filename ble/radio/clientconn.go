@@ -45,7 +45,7 @@ func newClientConn(c *Client, conn net.Conn) *clientConn {
 
 // introduce exchanges Hellos.
 func (cc *clientConn) introduce() (err error) {
-	if err := cc.write(helloFrame(&radiov1.Hello{Name: cc.client.opts.Name})); err != nil {
+	if err := cc.write(helloFrame(&radiov1.Hello{Name: clip(cc.client.opts.Name)})); err != nil {
 		return err
 	}
 	cc.hello, err = cc.readHello()
@@ -163,7 +163,7 @@ func (cc *clientConn) dial(ctx context.Context, d *radiov1.Dial) (link.Link, err
 		return nil, cc.ended
 	}
 	cc.lastID++
-	d.DialId = cc.lastID
+	d.DialId, d.Address = cc.lastID, clip(d.Address)
 	cc.dials[d.DialId] = answer
 	cc.mu.Unlock()
 	if err := cc.write(&radiov1.Frame{Body: &radiov1.Frame_Dial{Dial: d}}); err != nil {

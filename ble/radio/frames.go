@@ -1,6 +1,10 @@
 package radio
 
-import radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
+import (
+	"strings"
+
+	radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
+)
 
 // Constructors of the frames that both sides send.
 
@@ -17,5 +21,6 @@ func linkDownFrame(id uint64, reason string) *radiov1.Frame {
 	return &radiov1.Frame{Body: &radiov1.Frame_LinkDown{LinkDown: &radiov1.LinkDown{LinkId: id, Reason: clip(reason)}}}
 }
 
-// clip bounds a text that may come from anywhere.
-func clip(s string) string { return s[:min(len(s), 256)] }
+// clip makes a text that may come from anywhere short enough, and fit for
+// protobuf.
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 256)], "?") }

@@ -71,7 +71,7 @@ func (r Responder) judge(hello *peerv1.BusinessHello, peerStatic []byte, loc Loc
 	if err := checkIdentity(hello.GetDeviceCert(), peerStatic, loc); err != nil {
 		return err
 	}
-	if ad := hello.GetAdvertisement(); len(ad) != link.BeaconLen || !r.RecentAdvertisement(ad) {
+	if ad := hello.GetAdvertisement(); len(ad) != link.BeaconLen || r.RecentAdvertisement == nil || !r.RecentAdvertisement(ad) {
 		return fmt.Errorf("advertisement %x was not sent by this device: %w", ad, ErrDowngrade)
 	}
 	if v := hello.GetReadValue(); len(v) > 0 && !bytes.Equal(v, r.ReadValue) {

@@ -3,6 +3,7 @@ package secure
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/flynn/noise"
@@ -36,6 +37,15 @@ func newStranger(s *scene, initiator bool) *stranger {
 	x := &stranger{scene: s, w: w, hs: hs}
 	s.Cleanup(func() { w.close(CloseDone) })
 	return x
+}
+
+// ok ends the goroutine it is called in, which may not be the test's.
+func (x *stranger) ok(err error) {
+	x.Helper()
+	if err != nil {
+		x.Error(err)
+		runtime.Goexit()
+	}
 }
 
 func (x *stranger) send(message []byte) {

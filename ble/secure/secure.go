@@ -117,7 +117,7 @@ type Initiator struct {
 // Responder is what the customer device brings to a handshake.
 type Responder struct {
 	// RecentAdvertisement reports whether this device sent the advertisement
-	// in the last 60 s.
+	// in the last 60 s. Without it every till is refused.
 	RecentAdvertisement func(serviceData []byte) bool
 
 	// ReadValue is the value of its read characteristic.

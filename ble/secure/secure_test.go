@@ -67,6 +67,11 @@ var (
 
 // play runs a test in a bubble, on an air with the given conditions.
 func play(t *testing.T, cond sim.Conditions, test func(*scene)) {
+	playWith(t, cond, readValue, test)
+}
+
+// playWith is play with a read value of the customer's.
+func playWith(t *testing.T, cond sim.Conditions, readValue []byte, test func(*scene)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -80,7 +85,7 @@ func play(t *testing.T, cond sim.Conditions, test func(*scene)) {
 			},
 		}
 		defer s.air.Close()
-		s.connect()
+		s.connect(readValue)
 		test(s)
 	})
 }
@@ -92,7 +97,7 @@ func (s *scene) ok(err error) {
 	}
 }
 
-func (s *scene) connect() {
+func (s *scene) connect(readValue []byte) {
 	s.Helper()
 	central, peripheral := s.air.Join("till"), s.air.Join("customer")
 	s.ok(peripheral.Advertise(s.ctx, link.Advertisement{On: true, ServiceData: beacon, ReadValue: readValue}))
@@ -457,6 +462,23 @@ func TestIdle(t *testing.T) {
 			s.Errorf("given up after %s", took)
 		}
 		w.close(CloseDone)
+	})
+}
+
+// TestSmallWindow talks to a customer that can take one frame at a time.
+func TestSmallWindow(t *testing.T) {
+	small := link.Limits{VersionMin: 1, VersionMax: 1, Window: 1, MessageMax: 4096}.Encode()
+	playWith(t, sim.Conditions{Interval: 15 * time.Millisecond}, small, func(s *scene) {
+		till, customer := s.established()
+		start := time.Now()
+		s.ok(till.Send(s.ctx, Request, make([]byte, 900)))
+		if _, got, err := customer.Receive(s.ctx); err != nil || len(got) != 900 {
+			s.Errorf("%d bytes, %v", len(got), err)
+		}
+		// Four pieces: three wait for the acknowledgement of the one before.
+		if took := time.Since(start); took < 3*ackDelay {
+			s.Errorf("four frames took %s: more than one was under way", took)
+		}
 	})
 }
 

@@ -32,7 +32,7 @@ type wire struct {
 
 // newWire starts a wire on l. Its error wraps ErrHandshake; l is then closed.
 func newWire(l link.Link) (*wire, error) {
-	conn, err := frame.New(l.ValueMax(), 0)
+	conn, err := frame.New(l.ValueMax(), window(l))
 	if err != nil {
 		l.Close("values too short")
 		return nil, fmt.Errorf("%w: %w", err, ErrHandshake)
@@ -48,6 +48,17 @@ func newWire(l link.Link) (*wire, error) {
 	go w.receiving()
 	go w.sending()
 	return w, nil
+}
+
+// window returns how many frames may be under way on l: fewer than usual if
+// the other side's read value asks for it. Before the handshake that value
+// proves nothing, but a small window does no harm.
+func window(l link.Link) int {
+	limits, err := link.DecodeLimits(l.PeerReadValue())
+	if err != nil || limits.Window < 1 || limits.Window > frame.Window {
+		return frame.Window
+	}
+	return int(limits.Window)
 }
 
 // receiving takes values from the link until it ends.
