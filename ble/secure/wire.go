@@ -224,9 +224,15 @@ func (w *wire) send(ctx context.Context, build func() ([]byte, error)) error {
 	case <-sent:
 		return nil
 	case <-w.ctx.Done():
-		return w.cause()
+		err = w.cause()
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
+	}
+	select {
+	case <-sent: // at the same time
+		return nil
+	default:
+		return err
 	}
 }
 
