@@ -13,7 +13,7 @@ trap 'rm -rf "$tmp"' EXIT
 mkdir "$tmp/proto"
 $buf generate --output "$tmp/proto"
 stale=0
-for file in $(find vipaso -name '*.pb.go'; cd "$tmp/proto" && find vipaso -name '*.pb.go'); do
+for file in $({ find vipaso -name '*.pb.go'; cd "$tmp/proto" && find vipaso -name '*.pb.go'; } | sort -u); do
 	cmp -s "$file" "$tmp/proto/$file" || { echo "proto/$file is stale: run make proto"; stale=1; }
 done
 [ "$stale" = 0 ]
