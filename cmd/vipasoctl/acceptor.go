@@ -68,13 +68,14 @@ type acceptor struct {
 }
 
 // take consents to the request that e tells of, or gives up waiting to
-// consent to the payment that e ends. ctx bounds the calls.
+// consent to the payment that e ends, or for which it tells that somebody else
+// consented. ctx bounds the calls.
 func (c *acceptor) take(ctx context.Context, e *paymentv1.Event) {
 	id := paymentOf(e)
 	switch what := e.GetEvent().(type) {
 	case *paymentv1.Event_PaymentRequestReceived:
 		c.consent(ctx, what.PaymentRequestReceived)
-	case *paymentv1.Event_PaymentUnconfirmed, *paymentv1.Event_Disconnected:
+	case *paymentv1.Event_Disconnected: // the payment's own event says whether it ended
 	default:
 		if stop, ok := c.waiting[id]; ok {
 			stop()

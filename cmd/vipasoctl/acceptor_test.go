@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -75,6 +77,19 @@ func TestAcceptNotAfterEnd(t *testing.T) {
 	got := f.run("pay", "receive", "--single", "--accept-all", "--after", "1h", "--json")
 	if got.code != 1 || f.last("AcceptPayment") != nil {
 		t.Errorf("%+v; accepted %v", got, f.last("AcceptPayment"))
+	}
+}
+
+// TestAcceptorLetsGo: the wait before consent ends with the payment, not with
+// the session.
+func TestAcceptorLetsGo(t *testing.T) {
+	for _, end := range []*paymentv1.Event{cancelledEvent(7), unconfirmed(7)} {
+		c := &acceptor{after: time.Hour, waiting: make(map[string]context.CancelFunc)}
+		c.take(t.Context(), requested(6))
+		c.take(t.Context(), end)
+		done := make(chan struct{})
+		go func() { c.wait(); close(done) }()
+		await(t, done)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"time"
 )
@@ -63,6 +64,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	if err != nil {
 		a.explain(err)
+	}
+	return a.code(err)
+}
+
+// code returns the exit code for err. A socket that this user may not open is
+// not a dead one.
+func (a *app) code(err error) int {
+	if interrupted(err) && errors.Is(a.refusal(), fs.ErrPermission) {
+		return exitNotAllowed
 	}
 	return exitCode(err)
 }

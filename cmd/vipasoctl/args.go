@@ -12,14 +12,10 @@ import (
 // daemon to say. No argument of a process can contain it.
 const shield = "\x00"
 
-// shieldNegatives marks the negative numbers in args, up to a "--".
+// shieldNegatives marks the negative numbers in args.
 func shieldNegatives(args []string) []string {
 	out := make([]string, len(args))
 	for i, arg := range args {
-		if arg == "--" {
-			copy(out[i:], args[i:])
-			break
-		}
 		if negative(arg) {
 			arg = shield + arg
 		}

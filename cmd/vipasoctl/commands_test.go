@@ -102,6 +102,7 @@ func TestCalls(t *testing.T) {
 		{"payments list --status completed,CANCELLED", "BusinessService/FetchPayments", &paymentv1.FetchPaymentsRequest{
 			PageSize: 200, Statuses: []paymentv1.PaymentStatus{paymentv1.PaymentStatus_PAYMENT_STATUS_COMPLETED, paymentv1.PaymentStatus_PAYMENT_STATUS_CANCELLED},
 		}},
+		{"payments list --status settled,failed", "FetchPayments", &paymentv1.FetchPaymentsRequest{PageSize: 200}},
 		{"payments list --unsynced", "BusinessService/FetchOfflinePayments", &paymentv1.FetchOfflinePaymentsRequest{PageSize: 200}},
 		{"payments show " + paymentID, "BusinessService/FetchPayment", &paymentv1.FetchPaymentRequest{PaymentId: paymentID}},
 		{"payments receipt " + paymentID, "BusinessService/FetchPayment", &paymentv1.FetchPaymentRequest{PaymentId: paymentID}},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,6 +119,21 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("%s: stdout = %q", args, stdout.String())
 			}
 		}
+	}
+}
+
+// TestForbiddenSocket: a socket that this user may not open is not a dead
+// one, and there is something to do about it.
+func TestForbiddenSocket(t *testing.T) {
+	var stderr bytes.Buffer
+	a := newApp(nil, nil, &stderr, os.Getenv)
+	a.conn = &conn{}
+	refusal := fmt.Errorf("connect: %w", syscall.EACCES)
+	a.conn.refusal.Store(&refusal)
+	err := failure("UNAVAILABLE", "", "transport: …")
+	a.explain(err)
+	if code := a.code(err); code != 4 || !strings.Contains(stderr.String(), "usermod") {
+		t.Errorf("exit %d, stderr %q", code, stderr.String())
 	}
 }
 

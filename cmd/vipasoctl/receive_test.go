@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -152,26 +153,39 @@ func TestReceiveRestart(t *testing.T) {
 	}
 }
 
-// TestReceiveBehind: a stream that was ended because we were slow goes on;
-// one that cannot go on starts anew.
-func TestReceiveBehind(t *testing.T) {
-	for reason, want := range map[string]bool{"WATCH_BEHIND": true, "WATCH_EXPIRED": false} {
+// TestReceiveEndedByDaemon: a stream that was ended because we were slow, or
+// because the daemon stops, goes on; one that cannot go on starts anew.
+func TestReceiveEndedByDaemon(t *testing.T) {
+	tests := []struct {
+		end  error
+		goes bool // on after the last event
+	}{
+		{failure("RESOURCE_EXHAUSTED", "WATCH_BEHIND", "too slow"), true},
+		{failure("OUT_OF_RANGE", "WATCH_EXPIRED", "gone"), false},
+		{failure("CANCELLED", "", "stopping"), true},
+		{nil, true},
+	}
+	for _, test := range tests {
 		f := receiver(t)
-		calls := 0
+		first := true
 		f.on("ReceivePaymentRequestsViaBle", func(c *call) error {
-			if calls++; calls == 1 {
-				if err := c.send(&customerv1.ReceivePaymentRequestsViaBleResponse{Event: requested(6)}); err != nil {
-					return err
-				}
-				return failure("OUT_OF_RANGE", reason, "lost")
+			if first {
+				first = false
+				return errors.Join(c.send(&customerv1.ReceivePaymentRequestsViaBleResponse{Event: requested(6)}), test.end)
 			}
 			return events(successful(9))(c)
 		})
-		if got := f.run("pay", "receive", "--single", "--json"); got.code != 0 {
-			t.Errorf("%s: %+v", reason, got)
+		s := f.begin("pay", "receive", "--json")
+		s.line()
+		if line := s.line(); !strings.Contains(line, `"sequence":"9"`) {
+			t.Errorf("%v: then %s", test.end, line)
 		}
-		if req := received(f.last("ReceivePaymentRequestsViaBle")); (req.AfterSequence != nil) != want {
-			t.Errorf("%s: asked %v", reason, req)
+		s.stop()
+		if code := s.end(); code != 0 || s.messages() == "" {
+			t.Errorf("%v: exit %d, stderr %q", test.end, code, s.messages())
+		}
+		if req := received(f.last("ReceivePaymentRequestsViaBle")); (req.AfterSequence != nil) != test.goes {
+			t.Errorf("%v: asked %v", test.end, req)
 		}
 	}
 }

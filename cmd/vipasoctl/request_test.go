@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -94,6 +96,33 @@ func TestRequestRestart(t *testing.T) {
 	}
 	if !strings.Contains(s.messages(), "vipasod") {
 		t.Errorf("nobody is told of the restart: %q", s.messages())
+	}
+}
+
+// TestRequestLost: a daemon that does not come back is not reachable, rather
+// than slow.
+func TestRequestLost(t *testing.T) {
+	f := newFake(t)
+	f.on("StreamPaymentRequest", func(c *call) error {
+		if err := c.send(searching()); err != nil {
+			return err
+		}
+		go f.stop()
+		<-c.ctx.Done()
+		return c.ctx.Err()
+	})
+	a := newApp(nil, &strings.Builder{}, &strings.Builder{}, os.Getenv)
+	a.socket = f.socket
+	c, err := a.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	s := &asking{app: a, req: &businessv1.SendPaymentRequestViaBleRequest{}, opened: make(chan string, 1)}
+	if err := s.run(ctx); exitCode(err) != 3 {
+		t.Errorf("run = %v, exit %d", err, exitCode(err))
 	}
 }
 

@@ -36,6 +36,9 @@ func TestSavedFiles(t *testing.T) {
 		if got := f.run(args...); got.code != 5 || !strings.Contains(got.stderr, "--force") || content(t, path) != "mine" {
 			t.Errorf("%s over a file: %+v, left %q", command, got, content(t, path))
 		}
+		if asked := len(f.requests("BackupStore")) + len(f.requests("CreateDiagnosticsBundle")); asked != 1 {
+			t.Errorf("%s over a file: the daemon was asked for the copy", command)
+		}
 		if got := f.run(append(args, "--force")...); got.code != 0 || content(t, path) != "abc" {
 			t.Errorf("%s --force: %+v, left %q", command, got, content(t, path))
 		}
