@@ -1,0 +1,75 @@
+package outbox
+
+import (
+	"cmp"
+	"slices"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/preauth"
+)
+
+// Total is one line of the count and sum over a batch. Amounts are minor
+// units.
+type Total struct {
+	Currency string
+	Outcome  peerv1.Outcome
+	Count    uint32
+	Sum      int64 // amount plus tip
+	Settled  int64 // what was paid
+}
+
+// Add returns the lines of both, ordered by currency, then outcome.
+func Add(a, b []Total) []Total {
+	type line struct {
+		currency string
+		outcome  peerv1.Outcome
+	}
+	sum := map[line]Total{}
+	for _, t := range slices.Concat(a, b) {
+		k := line{t.Currency, t.Outcome}
+		s := sum[k]
+		sum[k] = Total{t.Currency, t.Outcome, s.Count + t.Count, s.Sum + t.Sum, s.Settled + t.Settled}
+	}
+	lines := make([]Total, 0, len(sum))
+	for _, t := range sum {
+		lines = append(lines, t)
+	}
+	slices.SortFunc(lines, compareTotals)
+	return lines
+}
+
+func compareTotals(a, b Total) int {
+	return cmp.Or(
+		cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Outcome, b.Outcome),
+		cmp.Compare(a.Count, b.Count), cmp.Compare(a.Sum, b.Sum), cmp.Compare(a.Settled, b.Settled),
+	)
+}
+
+// sameTotals reports whether both sides have the same lines, in any order.
+func sameTotals(own, theirs []Total) bool {
+	a, b := slices.Clone(own), slices.Clone(theirs)
+	slices.SortFunc(a, compareTotals)
+	slices.SortFunc(b, compareTotals)
+	return slices.Equal(a, b)
+}
+
+// tally counts and sums the requests that got a verdict, by the rule of the
+// package comment. It is called with decided items only.
+func tally(decided []Decision) []Total {
+	promised := map[preauth.Hash]int64{} // per request
+	for _, d := range decided {
+		promised[d.Item.Key.Request] = max(promised[d.Item.Key.Request], d.said.total)
+	}
+	var lines []Total
+	counted := map[preauth.Hash]bool{}
+	for _, d := range decided {
+		request := d.Item.Key.Request
+		if counted[request] {
+			continue
+		}
+		counted[request] = true
+		lines = append(lines, Total{d.said.currency, d.Verdict.Body.Outcome, 1, promised[request], d.Verdict.Body.Amount})
+	}
+	return Add(lines, nil)
+}
