@@ -150,10 +150,34 @@ func inspect(path string) error {
 		return fmt.Errorf("%s is not a store; keep it and restore a backup: %w", path, ErrCorrupt)
 	}
 	info, err := f.Stat()
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
+	if err != nil {
+		return ofFile(err)
+	}
+	if rest := info.Size() % pageSize(header); rest != 0 && !hasLog(path) {
+		// SQLite would read the rest of the last page as zeros.
+		return fmt.Errorf("%s ends within a page, after %d bytes; keep it and restore a backup: %w", path, rest, ErrCorrupt)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
 		err = os.Chmod(path, 0o600)
 	}
 	return ofFile(err)
+}
+
+// pageSize returns the size of a page, as a database's header says it: 1
+// stands for 65536, which two bytes cannot hold.
+func pageSize(header []byte) int64 {
+	if n := int64(binary.BigEndian.Uint16(header[16:])); n > 1 {
+		return n
+	}
+	return 1 << 16
+}
+
+// hasLog reports whether commits may not have come into the file yet. A crash
+// while they were written there can leave part of a page at its end, which
+// the log completes.
+func hasLog(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 // connector opens SQLite with the settings that the DSN has no words for.
