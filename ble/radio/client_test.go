@@ -391,3 +391,47 @@ func TestSilentHello(t *testing.T) {
 		}
 	})
 }
+
+// TestDialEnds ends dials and controls in every way but an answer.
+func TestDialEnds(t *testing.T) {
+	scripted(t, func(s *script) {
+		s.up()
+		dial := func(ctx context.Context) <-chan error {
+			errs := make(chan error, 1)
+			go func() {
+				_, err := s.client.Dial(ctx, "C0:00:00:00:00:08", false)
+				errs <- err
+			}()
+			return errs
+		}
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if err := <-dial(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("dial with too little time: %v", err)
+		}
+		s.say(linkUp(1, 1, 100)) // too late
+		synctest.Wait()
+		if n := s.client.Status().Links; n != 0 {
+			s.Errorf("%d links of a dial that was given up", n)
+		}
+		failed := dial(s.Context())
+		synctest.Wait()
+		s.say(&radiov1.Frame{Body: &radiov1.Frame_DialFailed{DialFailed: &radiov1.DialFailed{DialId: 2, Reason: "no \xff answer"[:3]}}})
+		if err := <-failed; !errors.Is(err, link.ErrLost) {
+			s.Errorf("failed dial: %v", err)
+		}
+		pending := dial(s.Context())
+		control := make(chan error, 1)
+		go func() {
+			_, err := s.client.Peers(s.Context())
+			control <- err
+		}()
+		synctest.Wait()
+		s.w.conn.Close()
+		for name, errs := range map[string]<-chan error{"dial": pending, "control": control} {
+			if err := <-errs; !errors.Is(err, link.ErrLost) {
+				s.Errorf("%s when the radio process dies: %v", name, err)
+			}
+		}
+	})
+}

@@ -226,3 +226,75 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// linked returns the id of a link that another radio has dialled.
+func (g *guest) linked() (uint64, link.Link) {
+	g.Helper()
+	g.say(&radiov1.Frame{Body: &radiov1.Frame_Advertise{Advertise: &radiov1.Advertise{On: true, ServiceData: beacon}}})
+	synctest.Wait()
+	l, err := g.air.Join("other").Dial(g.Context(), g.radio.Status().Address, false)
+	if err != nil {
+		g.Fatal(err)
+	}
+	for f := range g.frames {
+		if up := f.GetLinkUp(); up != nil {
+			return up.GetLinkId(), l
+		}
+	}
+	g.Fatal("no link")
+	return 0, nil
+}
+
+// TestHastyClient sends more than the link takes: the link ends, the
+// connection stays.
+func TestHastyClient(t *testing.T) {
+	visit(t, func(g *guest) {
+		g.greet()
+		id, l := g.linked()
+		for range queueMax + 200 { // the air holds some as well
+			g.say(valueFrame(id, []byte("x")))
+		}
+		<-l.Done()
+		g.say(valueFrame(id, []byte("late")))
+		g.say(&radiov1.Frame{Body: &radiov1.Frame_Ping{Ping: &radiov1.Ping{Nonce: 7}}})
+		for f := range g.frames {
+			if pong := f.GetPong(); pong != nil {
+				if pong.GetNonce() != 7 {
+					g.Errorf("pong %v", pong)
+				}
+				return
+			}
+		}
+		g.Error("the connection has ended")
+	})
+}
+
+// TestLastWords checks that what a client sent before it ends a link goes out
+// first.
+func TestLastWords(t *testing.T) {
+	visit(t, func(g *guest) {
+		g.greet()
+		id, l := g.linked()
+		for range 50 {
+			g.say(valueFrame(id, []byte("x")))
+		}
+		g.say(linkDownFrame(id, "done"))
+		<-l.Done()
+		for i := range 50 {
+			if _, err := l.Receive(g.Context()); err != nil {
+				g.Fatalf("value %d: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestValueTooLongForLink(t *testing.T) {
+	visit(t, func(g *guest) {
+		g.greet()
+		id, _ := g.linked()
+		g.say(valueFrame(id, make([]byte, 300)))
+		if err := <-g.served; !errors.Is(err, ErrFrame) {
+			g.Errorf("served: %v", err)
+		}
+	})
+}

@@ -494,3 +494,61 @@ func TestCode(t *testing.T) {
 		}
 	}
 }
+
+// TestSendGivenUp cancels a Send half way: the message arrives all the same,
+// whole, and in its turn.
+func TestSendGivenUp(t *testing.T) {
+	play(t, sim.Conditions{Interval: 100 * time.Millisecond}, func(s *scene) {
+		till, customer := s.established()
+		ctx, cancel := context.WithTimeout(s.ctx, 150*time.Millisecond)
+		defer cancel()
+		s.is(till.Send(ctx, Request, bytes.Repeat([]byte("a"), 4000)), context.DeadlineExceeded, "send")
+		s.is(till.Send(ctx, Request, []byte("never")), context.DeadlineExceeded, "send without a turn")
+		s.ok(till.Send(s.ctx, Cancel, []byte("b")))
+		if typ, got, err := customer.Receive(s.ctx); err != nil || typ != Request || len(got) != 4000 {
+			s.Errorf("first message: %s of %d bytes, %v", typ, len(got), err)
+		}
+		if typ, got, err := customer.Receive(s.ctx); err != nil || typ != Cancel || string(got) != "b" {
+			s.Errorf("second message: %s %q, %v", typ, got, err)
+		}
+	})
+}
+
+// TestLostWhileSending drops the link under a Send.
+func TestLostWhileSending(t *testing.T) {
+	play(t, sim.Conditions{Interval: 100 * time.Millisecond}, func(s *scene) {
+		till, _ := s.established()
+		errs := make(chan error)
+		go func() { errs <- till.Send(s.ctx, Request, make([]byte, 4000)) }()
+		go func() { errs <- till.Send(s.ctx, Request, make([]byte, 4000)) }()
+		synctest.Wait()
+		s.air.DropLinks()
+		s.is(<-errs, link.ErrLost, "send")
+		s.is(<-errs, link.ErrLost, "send that waits its turn")
+	})
+}
+
+// TestRefuse ends a session because of what a message says.
+func TestRefuse(t *testing.T) {
+	play(t, sim.Conditions{}, func(s *scene) {
+		till, customer := s.established()
+		customer.Refuse(fmt.Errorf("request of another session: %w", ErrProtocol))
+		var alert *PeerError
+		_, _, err := till.Receive(s.ctx)
+		if !errors.As(err, &alert) || !errors.Is(err, ErrProtocol) {
+			s.Errorf("till: %v", err)
+		}
+		<-customer.Done()
+		s.is(customer.Err(), ErrProtocol, "customer")
+	})
+}
+
+// TestOversizeHello gives the handshake more than a message can hold.
+func TestOversizeHello(t *testing.T) {
+	play(t, sim.Conditions{}, func(s *scene) {
+		s.till.DeviceCert = make([]byte, 5000)
+		_, err := Initiate(s.ctx, s.tillLink, s.till.Local, s.initiator)
+		s.is(err, link.ErrTooLong, "till")
+		<-s.customerLink.Done()
+	})
+}
