@@ -11,14 +11,14 @@ import (
 func TestConservation(t *testing.T) {
 	t.Run("customer", func(t *testing.T) {
 		w := customerWalk{t: t}
-		w.from(Attempt{Request: hash("r1"), State: Requested}, tally{}, 7)
+		w.from(Attempt{Request: hash("r1"), State: Requested}, tally{}, 6)
 		if w.steps < 10_000 {
 			t.Errorf("only %d steps", w.steps)
 		}
 	})
 	t.Run("business", func(t *testing.T) {
 		w := businessWalk{t: t, inputs: walkInputs()}
-		w.from(Sale{State: Open}, tally{}, 7)
+		w.from(Sale{State: Open}, tally{}, 6)
 		if w.steps < 10_000 {
 			t.Errorf("only %d steps", w.steps)
 		}
