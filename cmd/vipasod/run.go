@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
 // logger writes to the journal if systemd connected stderr to it, to a
 // terminal as text, and as JSON otherwise.
 func logger(stderr io.Writer, level slog.Leveler) (*slog.Logger, error) {
-	if ok, _ := slogjournal.StderrIsJournalStream(); ok {
+	if os.Getenv("JOURNAL_STREAM") != "" {
 		h, err := slogjournal.NewHandler(&slogjournal.Options{Level: level, ReplaceAttr: journalField})
 		if err != nil {
 			return nil, err
@@ -129,4 +130,11 @@ func (l Limits) limits() (map[string]preauth.Limit, error) {
 		read(l.OfflinePaymentMax, func(limit *preauth.Limit, v int64) { limit.PaymentMax = v }),
 		read(l.OfflineTotalMax, func(limit *preauth.Limit, v int64) { limit.TotalMax = v }),
 	)
+}
+
+// journalField names an attribute as the journal wants it: VIPASO_PAYMENT,
+// VIPASO_STATE and so on.
+func journalField(_ []string, a slog.Attr) slog.Attr {
+	a.Key = "VIPASO_" + strings.ToUpper(strings.ReplaceAll(a.Key, "-", "_"))
+	return a
 }

@@ -1,0 +1,316 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/money"
+	"github.com/vipaso/vipasod/store"
+)
+
+// boundLimit bounds how long an online customer waits for a pre-authorization
+// made for one request, before it pays from what it has.
+const boundLimit = 2 * time.Second
+
+// acceptance is a customer's consent to one request.
+type acceptance struct {
+	call       store.Call
+	payment    preauth.ID
+	amount     money.Amount
+	tip        int64
+	instrument preauth.ID
+	delegated  bool
+}
+
+// accept stores a voucher, or a Charge, for a request and sends it. It
+// returns when the till has answered, or when the payment is unconfirmed:
+// then it is AUTHORIZED, which is neither an error nor a failure. An accepted
+// payment is never accepted twice, whatever call asks again.
+func (d *Device) accept(ctx context.Context, q acceptance) (store.Attempt, error) {
+	a, err := d.accepted(ctx, q)
+	if err == nil && a.Attempt.Voucher.Zero() {
+		a, err = d.promise(ctx, a, q)
+	}
+	if err != nil {
+		return store.Attempt{}, err
+	}
+	return d.awaitReceipt(ctx, a)
+}
+
+// accepted finds the request, and checks the call against what has been
+// accepted of the payment before.
+func (d *Device) accepted(ctx context.Context, q acceptance) (store.Attempt, error) {
+	if _, _, err := d.knownCall(ctx, q.call); err != nil {
+		return store.Attempt{}, err
+	}
+	all, err := d.store.AttemptsOf(ctx, q.payment)
+	if err != nil {
+		return store.Attempt{}, noRequest(q.payment, err)
+	}
+	if len(all) == 0 {
+		return store.Attempt{}, fmt.Errorf("%s: %w", q.payment, errNoPayment)
+	}
+	a := all[0]
+	if before, ok := answeredBefore(all); ok {
+		a = before
+	}
+	switch {
+	case a.Currency != q.amount.Currency:
+		return a, fmt.Errorf("%s asked: %w", a.Currency, preauth.ErrCurrency)
+	case a.Amount != q.amount.Minor, !a.Attempt.Voucher.Zero() && a.Tip != q.tip:
+		return a, fmt.Errorf("%s asked: %w", money.Format(a.Amount+a.Tip, a.Currency), preauth.ErrAmount)
+	case a.Attempt.Voucher.Zero() && a.State != payment.Requested:
+		return a, fmt.Errorf("%s is %s: %w", q.payment, a.State, payment.ErrState)
+	}
+	return a, nil
+}
+
+// promise signs and stores the voucher or Charge for a, and has it sent.
+func (d *Device) promise(ctx context.Context, a store.Attempt, q acceptance) (store.Attempt, error) {
+	who, err := d.enrolled()
+	if err != nil {
+		return a, err
+	}
+	r, err := preauth.Open[*peerv1.Request](a.RequestBytes)
+	if err != nil {
+		return a, err
+	}
+	if who.trust.Revoked(a.Business) {
+		return a, fmt.Errorf("till %s: %w", a.Business, preauth.ErrRevoked)
+	}
+	ins, err := d.instrument(ctx, q)
+	if err != nil {
+		return a, err
+	}
+	if d.wallet.merchantOf(a.Request) == nil {
+		return a, fmt.Errorf("the till is out of reach: %w", link.ErrLost)
+	}
+	if !a.Online {
+		d.bind(ctx, who, r, ins, q.tip)
+	}
+	return d.stepAccept(ctx, who, r, ins, q)
+}
+
+// stepAccept draws the voucher and stores everything about it in one commit.
+func (d *Device) stepAccept(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, q acceptance) (store.Attempt, error) {
+	d.mu.Lock()
+	a, fx, err := d.storeAccept(ctx, who, r, ins, q)
+	d.mu.Unlock()
+	switch {
+	case errors.Is(err, store.ErrExists): // the same call, at the same time
+		return d.accepted(ctx, q)
+	case err != nil:
+		return a, err
+	}
+	d.wallet.deliver(a, fx)
+	time.AfterFunc(receiptLimit, func() { d.unanswered(a.Request) })
+	return a, nil
+}
+
+// storeAccept is stepAccept with the lock held.
+func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, q acceptance) (store.Attempt, payment.Effects, error) {
+	a, err := d.store.Attempt(ctx, r.Hash)
+	if err != nil || !a.Attempt.Voucher.Zero() {
+		return a, payment.Effects{}, err
+	}
+	e, err := d.exposure(ctx, who)
+	if err != nil {
+		return a, payment.Effects{}, err
+	}
+	total := a.Amount + q.tip
+	auth, signed, hash, err := d.draw(ctx, who, r, ins, q.tip)
+	if err != nil {
+		return a, payment.Effects{}, err
+	}
+	charge := auth.Cert.Zero()
+	if !charge {
+		if err := e.Check(a.Currency, total); err != nil {
+			return a, payment.Effects{}, err
+		}
+	}
+	q.call.Subject = q.payment
+	in := payment.CustomerInput{Event: payment.Accept, Voucher: hash, Charge: charge}
+	return d.storeAttempt(ctx, a, in, func(a *store.Attempt, c *store.Change) {
+		a.VoucherBytes, a.Tip, a.Instrument, a.Delegated = signed, q.tip, ins.ID, ins.Delegated
+		if !charge {
+			a.Preauth, a.Counter = auth.ID(), auth.Counter+1
+			a.SettleBy = time.UnixMilli(auth.Cert.Body.SettleByMs)
+			a.Guaranteed = min(total, auth.Cert.Body.Guarantee)
+			if len(auth.Cert.Body.BoundTo) > 0 {
+				a.Guaranteed = total
+			}
+		}
+		c.Call = &q.call
+	})
+}
+
+// draw signs a voucher on the pre-authorization that fits, or, if there is
+// none and the till is online, a Charge; the pre-authorization is then zero.
+func (d *Device) draw(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, tip int64) (preauth.Authorization, []byte, preauth.Hash, error) {
+	rows, err := d.store.Authorizations(ctx)
+	if err != nil {
+		return preauth.Authorization{}, nil, preauth.Hash{}, err
+	}
+	all := make([]preauth.Authorization, len(rows))
+	for i, row := range rows {
+		all[i] = row.Authorization
+	}
+	auth, err := preauth.Select(all, ins.ID, r, tip, d.now())
+	if err != nil {
+		if !r.Body.Online {
+			return preauth.Authorization{}, nil, preauth.Hash{}, err
+		}
+		c, err := preauth.Sign(d.opt.Keys.Signing, &peerv1.Charge{
+			InstrumentRef: ins.ID[:], RequestHash: r.Hash[:], Amount: r.Body.Amount, Tip: tip,
+			Currency: r.Body.Currency, CustomerDeviceId: who.cert.Body.DeviceId,
+		})
+		return preauth.Authorization{}, c.Bytes, c.Hash, err
+	}
+	body, err := auth.Draw(r, tip, d.now())
+	if err != nil {
+		return preauth.Authorization{}, nil, preauth.Hash{}, err
+	}
+	v, err := preauth.Sign(d.opt.Keys.Signing, body)
+	return auth, v.Bytes, v.Hash, err
+}
+
+// bind fetches a pre-authorization that can pay this request only, if the
+// customer has a network: then the till is guaranteed all of it. Without one
+// the customer pays from what was set aside before.
+func (d *Device) bind(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, tip int64) {
+	if !d.sync.Online() || !ins.PreAuthCapable || ins.Currency != r.Body.Currency {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, boundLimit)
+	defer cancel()
+	id := preauth.ID(uuid.NewSHA1(uuid.NameSpaceOID, r.Hash[:]))
+	got, err := d.sync.PreAuthorize(ctx, id, ins.ID, r.Body.Amount+tip, r.Body.Currency, r.Bytes)
+	if err != nil {
+		d.log.Info("no pre-authorization for this request", "error", err)
+		return
+	}
+	if _, err := d.keep(ctx, got, ins, nil); err != nil {
+		d.log.Error("pre-authorization not stored", "error", err)
+	}
+}
+
+// instrument finds what the customer pays with.
+func (d *Device) instrument(ctx context.Context, q acceptance) (store.Instrument, error) {
+	all, err := d.store.Instruments(ctx)
+	if err != nil {
+		return store.Instrument{}, err
+	}
+	for _, i := range all {
+		if i.ID != q.instrument {
+			continue
+		}
+		if i.Delegated != q.delegated {
+			return i, fmt.Errorf("%s: %w", i.ID, errDelegated)
+		}
+		return i, nil
+	}
+	return store.Instrument{}, fmt.Errorf("%s: %w", q.instrument, errNoInstrument)
+}
+
+// unanswered says, once, that a voucher without a receipt is in doubt.
+func (d *Device) unanswered(request preauth.Hash) {
+	ctx, cancel := context.WithTimeout(context.Background(), lostLimit)
+	defer cancel()
+	a, err := d.store.Attempt(ctx, request)
+	if err != nil || a.State != payment.Authorized || a.Doubtful {
+		return
+	}
+	if _, err := d.stepAttempt(ctx, request, payment.CustomerInput{Event: payment.Unanswered}, nil); err != nil && !errors.Is(err, payment.ErrState) {
+		d.log.Error("doubt not recorded", "error", err)
+	}
+}
+
+// awaitReceipt waits until a has left AUTHORIZED or is in doubt.
+func (d *Device) awaitReceipt(ctx context.Context, a store.Attempt) (store.Attempt, error) {
+	for {
+		changed := d.hub.changed.wait()
+		now, err := d.store.Attempt(context.WithoutCancel(ctx), a.Request)
+		if err != nil || now.State != payment.Authorized || now.Doubtful {
+			return now, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return now, nil // stored: the caller gets the state, never an error
+		}
+	}
+}
+
+// decline says no to a request.
+func (d *Device) decline(ctx context.Context, call store.Call, id preauth.ID, reason string) (store.Attempt, error) {
+	if _, _, err := d.knownCall(ctx, call); err != nil {
+		return store.Attempt{}, err
+	}
+	all, err := d.store.AttemptsOf(ctx, id)
+	if err != nil || len(all) == 0 {
+		return store.Attempt{}, fmt.Errorf("%s: %w", id, errors.Join(errNoPayment, err))
+	}
+	a := all[0]
+	if a.State == payment.Declined {
+		return a, nil
+	}
+	no, err := preauth.Sign(d.opt.Keys.Signing, &peerv1.Decline{RequestHash: a.Request[:], Reason: reason})
+	if err != nil {
+		return a, fmt.Errorf("reason: %w", err)
+	}
+	call.Subject = id
+	return d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.Decline, Reason: reason}, func(a *store.Attempt, c *store.Change) {
+		a.DeclineBytes, c.Call = no.Bytes, &call
+	})
+}
+
+// preAuthorize has the issuer set funds aside. When it returns, the
+// certificate is on disk.
+func (d *Device) preAuthorize(ctx context.Context, call store.Call, instrument preauth.ID, amount money.Amount) (store.Authorization, error) {
+	if c, known, err := d.knownCall(ctx, call); known || err != nil {
+		if err != nil {
+			return store.Authorization{}, err
+		}
+		return d.store.Authorization(ctx, c.Subject)
+	}
+	if _, err := d.enrolled(); err != nil {
+		return store.Authorization{}, err
+	}
+	ins, err := d.ownInstrument(ctx, instrument)
+	if err != nil {
+		return store.Authorization{}, err
+	}
+	switch {
+	case !ins.PreAuthCapable:
+		return store.Authorization{}, fmt.Errorf("%s: %w", ins.ID, errNotCapable)
+	case ins.Currency != amount.Currency:
+		return store.Authorization{}, fmt.Errorf("instrument is in %s: %w", ins.Currency, preauth.ErrCurrency)
+	}
+	got, err := d.sync.PreAuthorize(ctx, call.RequestID, instrument, amount.Minor, amount.Currency, nil)
+	if err != nil {
+		return store.Authorization{}, err
+	}
+	return d.keep(ctx, got, ins, &call)
+}
+
+func (d *Device) ownInstrument(ctx context.Context, id preauth.ID) (store.Instrument, error) {
+	all, err := d.store.Instruments(ctx)
+	if err != nil {
+		return store.Instrument{}, err
+	}
+	for _, i := range all {
+		if i.ID == id {
+			return i, nil
+		}
+	}
+	return store.Instrument{}, fmt.Errorf("%s: %w", id, errNoInstrument)
+}

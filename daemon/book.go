@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer/outbox"
+)
+
+// Due returns what is to be handed in, with its bytes, earliest deadline
+// first.
+func (d *Device) Due(ctx context.Context, now time.Time, limit int) ([]outbox.Item, error) {
+	rows, err := d.store.DueItems(ctx, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]outbox.Item, 0, len(rows))
+	for _, row := range rows {
+		it := outbox.Item{
+			Key: outbox.Key(row.ItemKey), Payment: row.Payment, Deadline: row.Deadline, Total: row.Total,
+			Currency: row.Currency, CreatedAt: row.CreatedAt, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
+		}
+		fill := d.fillAttempt
+		if d.business() {
+			fill = d.fillAsk
+		}
+		if err := fill(ctx, &it); err != nil {
+			return nil, fmt.Errorf("outbox item %s of %s: %w", it.Key.Kind, it.Key.Request, err)
+		}
+		items = append(items, it)
+	}
+	return items, nil
+}
+
+// fillAsk adds a till's signed objects to an item.
+func (d *Device) fillAsk(ctx context.Context, it *outbox.Item) error {
+	ask, err := d.store.Ask(ctx, it.Key.Request)
+	if err != nil {
+		return err
+	}
+	it.Request = ask.RequestBytes
+	if it.Key.Kind == payment.ItemCancel {
+		c, err := d.cancelOf(ask)
+		it.Cancel = c.Bytes
+		return err
+	}
+	sale, err := d.store.Sale(ctx, ask.Payment)
+	if err != nil {
+		return err
+	}
+	if it.PreauthCert = ask.CertBytes; len(ask.CertBytes) > 0 {
+		it.Voucher = ask.VoucherBytes
+	} else {
+		it.Charge = ask.VoucherBytes
+	}
+	r, err := d.receiptOf(sale, ask)
+	it.Receipt = r.Bytes
+	return err
+}
+
+// fillAttempt adds a customer's signed objects to an item.
+func (d *Device) fillAttempt(ctx context.Context, it *outbox.Item) error {
+	a, err := d.store.Attempt(ctx, it.Key.Request)
+	if err != nil {
+		return err
+	}
+	it.Request = a.RequestBytes
+	if it.Key.Kind == payment.ItemCancel {
+		it.Cancel = a.CancelBytes
+		return nil
+	}
+	it.Receipt = a.ReceiptBytes
+	if a.Charge {
+		it.Charge = a.VoucherBytes
+		return nil
+	}
+	auth, err := d.store.Authorization(ctx, a.Preauth)
+	if err != nil {
+		return err
+	}
+	it.Voucher, it.PreauthCert = a.VoucherBytes, auth.Cert.Bytes
+	return nil
+}
+
+// Judge applies the backend's verdict on an item: state, event and the item's
+// end are one commit. A verdict that the payment's state has no edge for is
+// an error; the item is kept, with it, and shown.
+func (d *Device) Judge(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
+	if d.business() {
+		return d.judgeSale(ctx, it, v)
+	}
+	return d.judgeAttempt(ctx, it, v)
+}
+
+func (d *Device) judgeSale(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
+	in := payment.BusinessInput{Event: payment.SaleSettled, Request: it.Key.Request, Settled: v.Body.Amount, Reason: v.Body.Reason}
+	switch v.Body.Outcome {
+	case peerv1.Outcome_OUTCOME_REJECTED:
+		in.Event = payment.SaleRejected
+	case peerv1.Outcome_OUTCOME_CANCELLED:
+		in.Event = payment.SaleCancelled
+	}
+	d.mu.Lock()
+	ask, err := d.store.Ask(ctx, it.Key.Request)
+	if err != nil {
+		d.mu.Unlock()
+		return err
+	}
+	sale, err := d.store.Sale(ctx, ask.Payment)
+	if err != nil {
+		d.mu.Unlock()
+		return err
+	}
+	sale, fx, err := d.storeSale(ctx, sale, saleStep{in: in, done: it.Key.Kind, verdict: v.Bytes})
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	d.till.deliver(ctx, sale, fx)
+	d.till.tell(sale, in)
+	return nil
+}
+
+func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
+	in := payment.CustomerInput{Event: payment.VerdictSettled, Settled: v.Body.Amount, Reason: v.Body.Reason}
+	switch v.Body.Outcome {
+	case peerv1.Outcome_OUTCOME_REJECTED:
+		in.Event = payment.VerdictRejected
+	case peerv1.Outcome_OUTCOME_CANCELLED:
+		in.Event = payment.VerdictCancelled
+	}
+	_, err := d.stepAttempt(ctx, it.Key.Request, in, func(a *store.Attempt, c *store.Change) {
+		a.VerdictBytes = v.Bytes
+		c.Done = append(c.Done, store.ItemKey(it.Key))
+	})
+	return err
+}
+
+// Postpone stores when items are tried next, and why not now. A question
+// about a hold that has ended by settle_by, which the backend could not
+// answer, is asked no more.
+func (d *Device) Postpone(ctx context.Context, items []outbox.Item) error {
+	rows := make([]store.Item, 0, len(items))
+	var done []store.ItemKey
+	for _, it := range items {
+		if !d.business() && it.Error == "" && it.Key.Kind == payment.ItemClaim {
+			a, err := d.store.Attempt(ctx, it.Key.Request)
+			if err == nil && a.State == payment.Released {
+				done = append(done, store.ItemKey(it.Key))
+				continue
+			}
+		}
+		rows = append(rows, store.Item{ItemKey: store.ItemKey(it.Key), Tries: it.Tries, NextTry: it.NextTry, Error: it.Error})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var err error
+	if len(done) > 0 {
+		err = d.commit(ctx, &store.Change{Done: done})
+	}
+	d.changed.fire()
+	return errors.Join(err, d.store.Retry(ctx, rows))
+}

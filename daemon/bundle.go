@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+)
+
+// bundlePart is how much of a trust bundle goes into one message.
+const bundlePart = 3500
+
+// sendBundle sends our trust bundle, in pieces.
+func (d *Device) sendBundle(p *peer) {
+	who := d.self.Load()
+	b := who.TrustBundle
+	count := (len(b) + bundlePart - 1) / bundlePart
+	for i := range count {
+		p.send(secure.BundlePart, mustEncode(&peerv1.BundlePart{
+			Epoch: who.trust.Epoch(), Index: uint32(i), Count: uint32(count),
+			Part: b[i*bundlePart : min(len(b), (i+1)*bundlePart)],
+		}))
+	}
+}
+
+// gatherBundle collects the pieces of a peer's bundle. A complete one that the
+// root signed and that is newer than ours becomes ours, and its time raises
+// the floor; anything else is dropped or, if it breaks the protocol, ends the
+// session.
+func (d *Device) gatherBundle(ctx context.Context, p *peer, body []byte) error {
+	var m peerv1.BundlePart
+	if err := preauth.DecodeStrict(body, &m); err != nil {
+		return err
+	}
+	if m.Index != p.parts || m.Count == 0 || m.Count > 5 || m.Index >= m.Count || len(m.Part) > bundlePart {
+		return fmt.Errorf("bundle part %d of %d: %w", m.Index, m.Count, secure.ErrProtocol)
+	}
+	if m.Index == 0 {
+		p.bundle = nil
+	}
+	p.bundle, p.parts = append(p.bundle, m.Part...), m.Index+1
+	if p.parts < m.Count {
+		return nil
+	}
+	p.parts = 0
+	return d.adoptBundle(ctx, p.bundle)
+}
+
+// adoptBundle takes a bundle of a higher epoch that a peer passed on.
+func (d *Device) adoptBundle(ctx context.Context, b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	who := d.self.Load()
+	t, err := preauth.OpenTrust(who.RootKey, b)
+	if err != nil {
+		return fmt.Errorf("peer's bundle: %w", err)
+	}
+	if t.Epoch() <= who.trust.Epoch() {
+		return nil
+	}
+	d.clock.Raise(t.SignedAt())
+	id := who.Identity
+	id.TrustBundle = b
+	d.log.Info("trust bundle from a peer", "epoch", t.Epoch())
+	return d.become(ctx, id, &store.Change{})
+}

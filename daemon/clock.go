@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"sync"
+	"time"
+)
+
+// clock is trusted time. Its floor is the last time that the backend signed,
+// plus what has passed since by the monotonic clock; the wall clock can move
+// trusted time forward while it lasts, never back, and never feeds the floor.
+type clock struct {
+	mu    sync.Mutex
+	floor time.Time // at set
+	set   time.Time // carries a monotonic reading
+}
+
+// regressed is how far the wall clock may stand behind the floor unnoticed.
+const regressed = 5 * time.Minute
+
+func newClock(floor time.Time) *clock { return &clock{floor: floor, set: time.Now()} }
+
+// Floor returns the present floor.
+func (c *clock) Floor() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.floor.IsZero() {
+		return time.Time{}
+	}
+	return c.floor.Add(time.Since(c.set))
+}
+
+// Now returns trusted time: the later of wall clock and floor.
+func (c *clock) Now() time.Time {
+	wall, floor := time.Now(), c.Floor()
+	if floor.After(wall) {
+		return floor
+	}
+	return wall
+}
+
+// Regressed reports whether the wall clock is implausibly early.
+func (c *clock) Regressed() bool { return time.Now().Add(regressed).Before(c.Floor()) }
+
+// Hear sets the floor to a fresh time of the backend, also downwards. lowered
+// reports whether it went down by more than a moment.
+func (c *clock) Hear(backend time.Time) (lowered bool) {
+	before := c.Floor()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.floor, c.set = backend, time.Now()
+	return backend.Add(regressed).Before(before)
+}
+
+// Raise moves the floor up to a time that a backend signed for somebody else.
+func (c *clock) Raise(signed time.Time) {
+	if signed.After(c.Floor()) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.floor, c.set = signed, time.Now()
+	}
+}

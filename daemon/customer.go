@@ -1,0 +1,241 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+)
+
+// verdictLimit is how long a session with an online till waits for a verdict.
+const verdictLimit = 10 * time.Second
+
+// requested takes a till's Request: a new one is stored and shown, one for a
+// payment that was accepted already is answered with the stored voucher.
+func (w *wallet) requested(ctx context.Context, m *merchant, body []byte) error {
+	s := preauth.Session{Business: m.cert, Binding: m.sess.Binding(), NonceHash: m.sess.NonceHash()}
+	r, err := s.OpenRequest(body)
+	if err != nil {
+		return err
+	}
+	if !w.listening() {
+		return nil // nobody is there to show it to; the till's ttl ends it
+	}
+	d, key := w.d, preauth.ID(r.Body.PaymentId)
+	d.mu.Lock()
+	earlier, err := d.store.AttemptsWith(ctx, preauth.ID(r.Body.BusinessDeviceId), key)
+	if err != nil {
+		d.mu.Unlock()
+		return err
+	}
+	if a, ok := answeredBefore(earlier); ok {
+		d.mu.Unlock()
+		if a.State == payment.Declined {
+			return nil // the customer said no to this payment
+		}
+		w.attach(a.Request, m)
+		return w.sendVoucher(m, a)
+	}
+	a := newAttempt(r, m)
+	c := &store.Change{}
+	for _, old := range earlier {
+		if old.State == payment.Requested {
+			next, _, err := old.Attempt.Step(payment.CustomerInput{Event: payment.Supersede}, time.Now())
+			if err != nil {
+				d.mu.Unlock()
+				return err
+			}
+			old.Attempt = next
+			c.Attempts = append(c.Attempts, old)
+		}
+	}
+	c.Attempts = append(c.Attempts, a)
+	c.Events = attemptEvents(a, []payment.Note{{Kind: payment.NoteRequestReceived}})
+	w.attach(a.Request, m)
+	err = d.commit(ctx, c)
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	d.report(a.Payment, "", a.State, "")
+	m.repeat(mustEncode(&peerv1.Pending{RequestHash: a.Request[:]}))
+	time.AfterFunc(time.Until(a.ExpiresAt), func() { w.expire(a.Request) })
+	return nil
+}
+
+// answeredBefore finds the attempt whose answer stands for the payment: one
+// with a voucher that no verified Cancel has ended, or a no.
+func answeredBefore(earlier []store.Attempt) (store.Attempt, bool) {
+	for _, a := range earlier {
+		voucher := !a.Attempt.Voucher.Zero() && !a.Cancel
+		if voucher || a.State == payment.Declined {
+			return a, true
+		}
+	}
+	return store.Attempt{}, false
+}
+
+// newAttempt is the row of a request that was just received.
+func newAttempt(r preauth.Request, m *merchant) store.Attempt {
+	now := time.Now()
+	return store.Attempt{
+		Attempt: payment.Attempt{
+			Request: r.Hash, Payment: preauth.ID(r.Body.PaymentId), Business: preauth.ID(r.Body.BusinessDeviceId),
+			State: payment.Requested, Rev: 1, UpdatedAt: now,
+		},
+		RequestBytes: r.Bytes, Amount: r.Body.Amount, Currency: r.Body.Currency,
+		ResumeKey: m.resume, Code: m.sess.Code([16]byte(r.Body.Nonce), m.nonce), Online: r.Body.Online,
+		CreatedAt: now, ExpiresAt: now.Add(time.Duration(r.Body.TtlMs) * time.Millisecond), Latest: true,
+	}
+}
+
+// expire ends a request that nobody answered within its own ttl.
+func (w *wallet) expire(request preauth.Hash) {
+	ctx, cancel := context.WithTimeout(context.Background(), lostLimit)
+	defer cancel()
+	a, err := w.d.store.Attempt(ctx, request)
+	if err != nil || a.State != payment.Requested {
+		return
+	}
+	if _, err := w.d.stepAttempt(ctx, request, payment.CustomerInput{Event: payment.RequestExpired}, nil); err != nil && !errors.Is(err, payment.ErrState) {
+		w.d.log.Error("expiry not recorded", "error", err)
+	}
+}
+
+// receipted takes a till's Receipt.
+func (w *wallet) receipted(ctx context.Context, m *merchant, request preauth.Hash, body []byte) error {
+	return w.concluded(ctx, m, request, func(a store.Attempt, r preauth.Request) (payment.CustomerInput, func(*store.Attempt, *store.Change), error) {
+		rc, err := preauth.OpenReceipt(body, r, a.Attempt.Voucher, m.cert)
+		in := payment.CustomerInput{Event: payment.ReceiptStored}
+		if err == nil && rc.Body.Status == peerv1.ReceiptStatus_RECEIPT_STATUS_SETTLED {
+			in = payment.CustomerInput{Event: payment.ReceiptSettled, Settled: a.Amount + a.Tip}
+		}
+		return in, func(a *store.Attempt, c *store.Change) {
+			a.ReceiptBytes = body
+			if !a.Charge { // the outbox has waited for it
+				c.Outbox = append(c.Outbox, claimItem(*a))
+			}
+		}, err
+	})
+}
+
+// cancelled takes a till's Cancel. It is kept in every state.
+func (w *wallet) cancelled(ctx context.Context, m *merchant, request preauth.Hash, body []byte) error {
+	return w.concluded(ctx, m, request, func(_ store.Attempt, r preauth.Request) (payment.CustomerInput, func(*store.Attempt, *store.Change), error) {
+		c, err := preauth.OpenCancel(body, r, m.cert)
+		in := payment.CustomerInput{Event: payment.CancelReceived}
+		if err == nil {
+			in.Reason = cancelReason(c.Body)
+			if c.Body.Reason == peerv1.CancelReason_CANCEL_REASON_OTHER_PAID {
+				in.Event = payment.CancelOtherPaid
+			}
+		}
+		return in, func(a *store.Attempt, _ *store.Change) { a.CancelBytes = body }, err
+	})
+}
+
+// concluded verifies what a till says about a request and steps the payment.
+// What has no edge came twice or too late and is dropped. When nothing more
+// is expected from the till, the session is closed: that tells the till that
+// everything is stored.
+func (w *wallet) concluded(ctx context.Context, m *merchant, request preauth.Hash, verify func(store.Attempt, preauth.Request) (payment.CustomerInput, func(*store.Attempt, *store.Change), error)) error {
+	d := w.d
+	d.mu.Lock()
+	a, err := d.store.Attempt(ctx, request)
+	if err != nil {
+		d.mu.Unlock()
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // about a request that was never shown here
+		}
+		return err
+	}
+	r, err := preauth.Open[*peerv1.Request](a.RequestBytes)
+	if err == nil {
+		var in payment.CustomerInput
+		var change func(*store.Attempt, *store.Change)
+		if in, change, err = verify(a, r); err == nil {
+			a, _, err = d.storeAttempt(ctx, a, in, change)
+		}
+	}
+	d.mu.Unlock()
+	if err != nil && !errors.Is(err, payment.ErrState) {
+		return err
+	}
+	m.repeat(nil)
+	if a.Online && a.State == payment.Provisional {
+		time.AfterFunc(verdictLimit, func() { w.finish(m, request) }) // the till may have the verdict in a moment
+	} else {
+		w.finish(m, request)
+	}
+	return nil
+}
+
+// finish lets go of a request that is concluded, and of the session if it was
+// the last one.
+func (w *wallet) finish(m *merchant, request preauth.Hash) {
+	w.mu.Lock()
+	if w.byRequest[request] == m {
+		delete(w.byRequest, request)
+	}
+	left := 0
+	for _, s := range w.byRequest {
+		if s == m {
+			left++
+		}
+	}
+	w.mu.Unlock()
+	if left == 0 {
+		go m.close(secure.CloseDone)
+	}
+}
+
+// deliver sends what a committed step asks for.
+func (w *wallet) deliver(a store.Attempt, fx payment.Effects) {
+	m := w.merchantOf(a.Request)
+	if m == nil {
+		return
+	}
+	for _, msg := range fx.Send {
+		switch msg.Kind {
+		case payment.SendVoucher:
+			m.repeat(nil)
+			if err := w.sendVoucher(m, a); err != nil {
+				w.d.log.Error("voucher not sent; it is stored and goes out at the next meeting", "payment", a.Payment.String(), "error", err)
+			}
+		case payment.SendDecline:
+			m.repeat(nil)
+			m.send(secure.Decline, a.DeclineBytes)
+		}
+	}
+}
+
+// cancelReason is why a till ended a request, in words of the catalogue.
+func cancelReason(c *peerv1.Cancel) string {
+	if c.Reason == peerv1.CancelReason_CANCEL_REASON_REFUSED {
+		return c.Code
+	}
+	return c.Reason.String()[len("CANCEL_REASON_"):]
+}
+
+// claimItem is the outbox item of an accepted payment.
+func claimItem(a store.Attempt) store.Item {
+	return store.Item{
+		ItemKey: store.ItemKey{Kind: payment.ItemClaim, Request: a.Request}, Payment: a.Payment,
+		Currency: a.Currency, Total: a.Amount + a.Tip, CreatedAt: time.Now(), Deadline: deadlineOf(a),
+	}
+}
+
+// noRequest says that a payment cannot be answered, and why.
+func noRequest(id preauth.ID, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%s: %w", id, errNoPayment)
+	}
+	return err
+}

@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer"
+)
+
+// Options is what a Device is made of. Store and Keys are required.
+type Options struct {
+	Role        peerv1.Role
+	DisplayName string // local; customers see the certified name
+	Version     string
+	Store       *store.Store
+	Keys        Keys
+	// Radio is nil while no adapter is configured; RadioReason then says why,
+	// as a reason of the error catalogue.
+	Radio       link.Radio
+	RadioReason string
+	Driver      string // "sim" or "hci"
+	// Air changes the simulated air; nil with a real radio.
+	Air Air
+	// Limits lower those the backend signed, by currency.
+	Limits map[string]preauth.Limit
+	// BackendURL overrides the one that enrollment stored.
+	BackendURL string
+	Splay      time.Duration
+	RetryMax   time.Duration
+	LogLevel   *slog.LevelVar
+	Logger     *slog.Logger // nil discards
+}
+
+// Device is one till or one customer device: the driver of its payments.
+type Device struct {
+	opt     Options
+	log     *slog.Logger
+	store   *store.Store
+	sync    *syncer.Syncer
+	hub     *hub
+	clock   *clock
+	started time.Time
+
+	// mu is held while a step is read, decided and stored, and never while
+	// anything is sent or waited for.
+	mu   sync.Mutex
+	self atomic.Pointer[self]
+
+	changed signal // something in the status changed
+	till    *till
+	wallet  *wallet
+	fatal   chan error
+}
+
+// self is who the device is, as one value that never changes.
+type self struct {
+	store.Identity
+	cert  preauth.DeviceCert // zero until enrolled
+	trust preauth.Trust
+}
+
+// New returns the device over an open store. It fails if the store's identity
+// does not belong to the keys or contradicts itself.
+func New(ctx context.Context, o Options) (*Device, error) {
+	d := &Device{opt: o, log: o.Logger, store: o.Store, started: time.Now(), fatal: make(chan error, 1)}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	head, err := o.Store.LastSequence(ctx)
+	if err != nil {
+		return nil, err
+	}
+	floor, err := o.Store.Floor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := o.Store.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.hub, d.clock = newHub(o.Store, head), newClock(floor)
+	who, err := d.whoIs(id)
+	if err != nil {
+		return nil, err
+	}
+	d.self.Store(who)
+	d.sync = syncer.New(syncer.Options{Book: d, Logger: d.log, Splay: o.Splay, RetryMax: o.RetryMax})
+	d.till, d.wallet = newTill(d), newWallet(d)
+	return d, nil
+}
+
+// whoIs opens what the store keeps of an identity.
+func (d *Device) whoIs(id store.Identity) (*self, error) {
+	s := &self{Identity: id}
+	if !id.Enrolled() {
+		return s, nil
+	}
+	var err error
+	if s.trust, err = preauth.OpenTrust(id.RootKey, id.TrustBundle); err != nil {
+		return nil, fmt.Errorf("stored trust bundle: %w", err)
+	}
+	if s.cert, err = preauth.Open[*peerv1.DeviceCert](id.DeviceCert); err != nil {
+		return nil, fmt.Errorf("stored device certificate: %w", err)
+	}
+	if preauth.PublicKey(s.cert.Body.SigningKey) != d.opt.Keys.Public() {
+		return nil, fmt.Errorf("the store is enrolled for another key than signing.key: %w", ErrKey)
+	}
+	if s.cert.Body.Role != d.opt.Role {
+		return nil, fmt.Errorf("the store is enrolled as %s: %w", s.cert.Body.Role, errWrongRole)
+	}
+	return s, nil
+}
+
+// Run does the device's work until ctx ends. It returns an error only if the
+// store failed in the middle of a commit: the process must then exit and
+// learn from the reopened store what happened.
+func (d *Device) Run(ctx context.Context) error {
+	if err := d.recover(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.sync.Run(ctx) })
+	g.Go(func() error {
+		select {
+		case err := <-d.fatal:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if d.business() {
+		g.Go(func() error { return d.till.run(ctx) })
+	} else {
+		g.Go(func() error { return d.wallet.run(ctx) })
+	}
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// recover ends what a restart has ended.
+func (d *Device) recover(ctx context.Context) error {
+	if d.business() {
+		return nil // the till's loop finds the open sale and its deadline
+	}
+	return d.wallet.recover(ctx)
+}
+
+func (d *Device) business() bool { return d.opt.Role == peerv1.Role_ROLE_BUSINESS }
+
+// now is trusted time.
+func (d *Device) now() time.Time { return d.clock.Now() }
+
+// commit stores a change and publishes its events. The caller holds mu.
+// After an error that leaves open whether the change is on disk the device
+// does nothing more; Run ends.
+func (d *Device) commit(ctx context.Context, c *store.Change) error {
+	if c.Floor.IsZero() {
+		c.Floor = d.clock.Floor()
+	}
+	err := d.store.Commit(context.WithoutCancel(ctx), c)
+	switch {
+	case err == nil:
+		d.hub.publish(c.Events)
+		d.changed.fire()
+		return nil
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists),
+		errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
+		return err
+	}
+	select {
+	case d.fatal <- fmt.Errorf("store failed: %w", err):
+	default:
+	}
+	return err
+}
+
+// enrolled returns who the device is, or an error that says why it may not
+// sign anything new.
+func (d *Device) enrolled() (*self, error) {
+	who := d.self.Load()
+	switch {
+	case !who.Enrolled():
+		return nil, errNotEnrolled
+	case who.Locked:
+		return nil, errLocked
+	case who.trust.Revoked(preauth.ID(who.cert.Body.DeviceId)):
+		return nil, fmt.Errorf("this device: %w", preauth.ErrRevoked)
+	case d.now().UnixMilli() >= who.cert.Body.NotAfterMs:
+		return nil, fmt.Errorf("this device's certificate: %w", preauth.ErrExpired)
+	}
+	return who, nil
+}
+
+// exposure is what the device has out unsettled, against its limits.
+func (d *Device) exposure(ctx context.Context, who *self) (preauth.Exposure, error) {
+	unsettled, _, _, err := d.store.Unsettled(ctx)
+	if err != nil {
+		return preauth.Exposure{}, err
+	}
+	e := preauth.Exposure{
+		Limits:   preauth.LimitsOf(who.cert.Body, d.opt.Limits),
+		CountMax: int64(who.cert.Body.StoredCountMax),
+		Totals:   make(map[string]int64, len(unsettled)),
+	}
+	for _, u := range unsettled {
+		e.Totals[u.Currency] = u.Total
+		e.Count += u.Count
+	}
+	return e, nil
+}
+
+// report logs a state change, once, as one line.
+func (d *Device) report(id preauth.ID, from, to any, reason string) {
+	d.log.Info("payment", "payment", id.String(), "from", from, "to", to, "reason", reason)
+}
+
+// deviceEvent makes a log entry about the device itself.
+func deviceEvent(what, detail string) *paymentv1.Event {
+	return &paymentv1.Event{Event: &paymentv1.Event_DeviceChanged{DeviceChanged: &paymentv1.DeviceChanged{What: what, Detail: detail}}}
+}

@@ -1,0 +1,219 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer"
+)
+
+// Enrollment is what somebody brings to enroll the device.
+type Enrollment struct {
+	URL   string
+	CA    []byte // PEM
+	Code  string // or
+	Token string
+}
+
+// Enroll makes the device known to a backend. When it returns, certificate,
+// trust bundle, limits and instruments are on disk. Enrolling again at the
+// same backend is harmless; at another one it is refused while money is not
+// synchronized.
+func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
+	if who := d.self.Load(); who.Enrolled() && who.BackendURL != e.URL {
+		if err := d.nothingUnsynced(ctx); err != nil {
+			return fmt.Errorf("enrolled at %s: %w", who.BackendURL, err)
+		}
+	}
+	got, err := d.sync.Enroll(ctx, syncer.EnrollInput{
+		URL: e.URL, CA: e.CA, Code: e.Code, Token: e.Token, Role: d.opt.Role,
+		Key: d.opt.Keys.Signing, NoiseKey: [32]byte(d.opt.Keys.Noise.PublicKey().Bytes()),
+	})
+	if err != nil {
+		return err
+	}
+	id := store.Identity{
+		DeviceCert: got.DeviceCert, TLSCert: got.TLSCert, RootKey: got.RootKey,
+		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL,
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lowered := d.clock.Hear(got.ServerTime)
+	if err := d.become(ctx, id, &store.Change{
+		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered,
+		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
+	}); err != nil {
+		return err
+	}
+	d.sync.Kick()
+	return nil
+}
+
+// Logout forgets who the device is. The payments stay. It is refused while
+// money is not synchronized, unless forced.
+func (d *Device) Logout(ctx context.Context, force bool) error {
+	if !force {
+		if err := d.nothingUnsynced(ctx); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.become(ctx, store.Identity{}, &store.Change{
+		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
+	})
+}
+
+// become stores a new identity. The caller holds mu.
+func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change) error {
+	who, err := d.whoIs(id)
+	if err != nil {
+		return err
+	}
+	c.Identity = &id
+	if err := d.commit(ctx, c); err != nil {
+		return err
+	}
+	d.self.Store(who)
+	return nil
+}
+
+func (d *Device) nothingUnsynced(ctx context.Context) error {
+	unsettled, _, _, err := d.store.Unsettled(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := d.store.OutboxSize(ctx)
+	if err != nil {
+		return err
+	}
+	var count int64
+	for _, u := range unsettled {
+		count += u.Count
+	}
+	if count > 0 || n > 0 {
+		return fmt.Errorf("%d payments, %d items in the outbox: %w", count, n, errUnsynced)
+	}
+	return nil
+}
+
+// Credentials returns how the device shows itself to the backend.
+func (d *Device) Credentials(context.Context) (syncer.Credentials, error) {
+	who := d.self.Load()
+	if !who.Enrolled() {
+		return syncer.Credentials{}, syncer.ErrNotEnrolled
+	}
+	url := who.BackendURL
+	if d.opt.BackendURL != "" {
+		url = d.opt.BackendURL
+	}
+	return syncer.Credentials{
+		URL: url, CA: who.CA,
+		TLS:   tls.Certificate{Certificate: [][]byte{who.TLSCert}, PrivateKey: d.opt.Keys.Signing},
+		Trust: who.trust, Root: who.RootKey, BundleEpoch: who.trust.Epoch(),
+		CertNotAfter: time.UnixMilli(who.cert.Body.NotAfterMs),
+	}, nil
+}
+
+// Heard takes a fresh time of the backend: it sets the floor, also downwards,
+// and ends holds whose settle_by it has passed.
+func (d *Device) Heard(ctx context.Context, serverTime time.Time) error {
+	if lowered := d.clock.Hear(serverTime); lowered {
+		d.mu.Lock()
+		err := d.commit(ctx, &store.Change{
+			FloorLowered: true,
+			Events:       []*paymentv1.Event{deviceEvent("CLOCK_FLOOR_LOWERED", serverTime.UTC().Format(time.RFC3339))},
+		})
+		d.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return d.wallet.releaseBefore(ctx, serverTime)
+}
+
+// Refreshed takes a newer trust bundle and the instruments.
+func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	who := d.self.Load()
+	if !who.Enrolled() || r.Trust.Root != who.RootKey {
+		return nil // logged out or enrolled elsewhere meanwhile
+	}
+	c := &store.Change{}
+	if rows := instrumentRows(r.Instruments); !d.business() && d.instrumentsDiffer(ctx, rows) {
+		c.Instruments = rows
+		c.Events = append(c.Events, deviceEvent("INSTRUMENTS_CHANGED", ""))
+	}
+	if err := d.markVoided(ctx, r.Voided, c); err != nil {
+		return err
+	}
+	id := who.Identity
+	if t := r.Trust; t.Epoch() > who.trust.Epoch() || t.Epoch() == who.trust.Epoch() && t.SignedAt().After(who.trust.SignedAt()) {
+		id.TrustBundle = t.Bundle.Bytes
+	}
+	return d.become(ctx, id, c)
+}
+
+// Renewed takes fresh certificates for the same keys.
+func (d *Device) Renewed(ctx context.Context, deviceCert, tlsCert []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := d.self.Load().Identity
+	id.DeviceCert, id.TLSCert = deviceCert, tlsCert
+	return d.become(ctx, id, &store.Change{})
+}
+
+// markVoided adds what the backend says is voided to the change.
+func (d *Device) markVoided(ctx context.Context, voided []preauth.ID, c *store.Change) error {
+	for _, id := range voided {
+		a, err := d.store.Authorization(ctx, id)
+		if err != nil || a.Voided {
+			continue // not this store's, or known
+		}
+		a.Voided = true
+		c.Put = append(c.Put, a)
+		c.Events = append(c.Events, preauthEvent(id, preauth.Voided))
+	}
+	return nil
+}
+
+func (d *Device) instrumentsDiffer(ctx context.Context, rows []store.Instrument) bool {
+	old, err := d.store.Instruments(ctx)
+	if err != nil || len(old) != len(rows) {
+		return true
+	}
+	byID := make(map[preauth.ID]store.Instrument, len(old))
+	for _, i := range old {
+		byID[i.ID] = i
+	}
+	for _, i := range rows {
+		if byID[i.ID] != i {
+			return true
+		}
+	}
+	return false
+}
+
+func instrumentRows(in []syncer.Instrument) []store.Instrument {
+	rows := make([]store.Instrument, len(in))
+	for i, x := range in {
+		rows[i] = store.Instrument{
+			ID: x.ID, Type: x.Type, Label: x.Label, Currency: x.Currency, Balance: x.Balance,
+			PreAuthCapable: x.PreAuthCapable, Delegated: x.Delegated,
+		}
+	}
+	return rows
+}
+
+func preauthEvent(id preauth.ID, s preauth.Status) *paymentv1.Event {
+	return &paymentv1.Event{Event: &paymentv1.Event_PreAuthorizationChanged{
+		PreAuthorizationChanged: &paymentv1.PreAuthorizationChanged{PreAuthorizationId: id.String(), Status: string(s)},
+	}}
+}

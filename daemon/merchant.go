@@ -1,0 +1,202 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+)
+
+const (
+	unfinishedMax = 8               // payment ids in a handshake
+	receiptLimit  = 3 * time.Second // until a voucher without receipt is unconfirmed
+	lostLimit     = time.Second     // for one last commit after the link was lost
+)
+
+// merchant is a customer's session with one till.
+type merchant struct {
+	*peer
+	cert    preauth.DeviceCert
+	nonce   [16]byte
+	resume  [16]byte
+	resend  []store.Attempt // accepted payments to send again, oldest first
+	bundled bool            // the till has been sent our bundle
+}
+
+// readValue is the value of the read characteristic.
+func readValue() []byte {
+	return link.Limits{VersionMin: secure.VersionMin, VersionMax: secure.VersionMax}.Encode()
+}
+
+// serve runs one session with a till, from handshake to the end of the link.
+func (w *wallet) serve(ctx context.Context, l link.Link) {
+	m, err := w.shakeHands(ctx, l)
+	if err != nil {
+		w.d.log.Info("handshake", "error", err)
+		l.Close("handshake")
+		return
+	}
+	w.mu.Lock()
+	w.sessions[m] = struct{}{}
+	w.mu.Unlock()
+	first := true
+	err = m.run(ctx,
+		func(typ secure.Type, body []byte) error { return w.receive(ctx, m, typ, body) },
+		func() error {
+			if first {
+				first = false
+				return w.resendAll(m)
+			}
+			return nil
+		})
+	w.ended(ctx, m, err)
+}
+
+func (w *wallet) shakeHands(ctx context.Context, l link.Link) (*merchant, error) {
+	who, err := w.d.enrolled()
+	if err != nil {
+		return nil, err
+	}
+	m := &merchant{}
+	rand.Read(m.nonce[:])
+	rand.Read(m.resume[:])
+	sess, err := secure.Respond(ctx, l, w.d.local(who, peerv1.Role_ROLE_BUSINESS), secure.Responder{
+		RecentAdvertisement: w.recent, ReadValue: readValue(), Nonce: m.nonce, ResumeKey: m.resume,
+		Unfinished: func(cert []byte) [][]byte { return w.unfinished(ctx, m, cert) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m.cert, err = who.trust.DeviceCert(sess.PeerCert(), peerv1.Role_ROLE_BUSINESS, w.d.now()); err != nil {
+		return nil, errors.Join(err, sess.Close(secure.CloseDone))
+	}
+	m.peer = newPeer(w.d, sess)
+	return m, nil
+}
+
+// unfinished lists the payments with this till whose voucher has no answer
+// yet, and notes them for sending again.
+func (w *wallet) unfinished(ctx context.Context, m *merchant, cert []byte) [][]byte {
+	c, err := preauth.Open[*peerv1.DeviceCert](cert)
+	if err != nil {
+		return nil
+	}
+	open, err := w.d.store.UnfinishedAttempts(ctx)
+	if err != nil {
+		w.d.log.Error("unfinished payments not read", "error", err)
+		return nil
+	}
+	var ids [][]byte
+	for _, a := range open {
+		if a.State == payment.Authorized && a.Business == preauth.ID(c.Body.DeviceId) && len(ids) < unfinishedMax {
+			ids = append(ids, a.Payment[:])
+			m.resend = append(m.resend, a)
+		}
+	}
+	return ids
+}
+
+// resendAll sends the stored answers of unfinished payments again, the same
+// bytes as before.
+func (w *wallet) resendAll(m *merchant) error {
+	for _, a := range m.resend {
+		w.attach(a.Request, m)
+		if err := w.sendVoucher(m, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendVoucher sends the stored Voucher or Charge of a. A till whose bundle is
+// too old for the certificate gets ours first.
+func (w *wallet) sendVoucher(m *merchant, a store.Attempt) error {
+	if a.Charge {
+		m.send(secure.Charge, a.VoucherBytes)
+		return nil
+	}
+	auth, err := w.d.store.Authorization(context.Background(), a.Preauth)
+	if err != nil {
+		return err
+	}
+	if auth.Cert.Body.MinEpoch > m.sess.PeerEpoch() && !m.bundled {
+		m.bundled = true
+		w.d.sendBundle(m.peer)
+	}
+	m.send(secure.Payment, mustEncode(&peerv1.Payment{Voucher: a.VoucherBytes, PreauthCert: auth.Cert.Bytes}))
+	return nil
+}
+
+// receive handles what a till sends. An error ends the session.
+func (w *wallet) receive(ctx context.Context, m *merchant, typ secure.Type, body []byte) error {
+	switch typ {
+	case secure.Request:
+		return w.requested(ctx, m, body)
+	case secure.Receipt:
+		r, err := preauth.Open[*peerv1.Receipt](body)
+		if err != nil {
+			return err
+		}
+		return w.receipted(ctx, m, preauth.Hash(r.Body.RequestHash), body)
+	case secure.Cancel:
+		c, err := preauth.Open[*peerv1.Cancel](body)
+		if err != nil {
+			return err
+		}
+		return w.cancelled(ctx, m, preauth.Hash(c.Body.RequestHash), body)
+	case secure.BundlePart:
+		return w.d.gatherBundle(ctx, m.peer, body)
+	case secure.Unknown, secure.Pending:
+		return nil // proves nothing
+	}
+	return fmt.Errorf("%s from a till: %w", typ, secure.ErrProtocol)
+}
+
+// ended deals with what a lost session leaves: a request that cannot be
+// answered any more, or a voucher in doubt.
+func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
+	w.mu.Lock()
+	delete(w.sessions, m)
+	var mine []preauth.Hash
+	for h, s := range w.byRequest {
+		if s == m {
+			mine = append(mine, h)
+			delete(w.byRequest, h)
+		}
+	}
+	w.rotate = len(w.sessions) == 0
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lostLimit)
+	defer cancel()
+	for _, h := range mine {
+		_, err := w.d.stepAttempt(ctx, h, payment.CustomerInput{Event: payment.LinkLost}, nil)
+		if err != nil && !errors.Is(err, payment.ErrState) {
+			w.d.log.Error("lost link not recorded", "error", err)
+		}
+	}
+	w.d.log.Info("session ended", "peer", shortID(m.cert), "error", err)
+	w.wake.fire()
+	w.d.changed.fire()
+}
+
+// attach notes in which session a request can be answered.
+func (w *wallet) attach(request preauth.Hash, m *merchant) {
+	w.mu.Lock()
+	w.byRequest[request] = m
+	w.mu.Unlock()
+}
+
+func (w *wallet) merchantOf(request preauth.Hash) *merchant {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.byRequest[request]
+}

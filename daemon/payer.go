@@ -1,0 +1,240 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+)
+
+const (
+	pendingEvery = 5 * time.Second // while somebody decides
+	sendLimit    = 10 * time.Second
+	resendLimit  = 3 * time.Second // for a customer to resend what it listed as unfinished
+)
+
+// payer is a till's session with one customer.
+type payer struct {
+	*peer
+	cert   preauth.DeviceCert
+	nonce  [16]byte
+	opened time.Time
+	sale   preauth.ID // the payment it was last asked for; guarded by the till's mu
+	// unfinished are the customer's payments with this till that have to be
+	// settled before it is asked for another. Owned by the session's loop.
+	unfinished map[preauth.ID]bool
+	// answered are outcomes sent here; the customer closes when it has
+	// stored what it waited for. Guarded by the till's mu.
+	answered map[preauth.Hash]bool
+}
+
+// serve runs one session with a customer, from handshake to the end of the
+// link.
+func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link.EID) {
+	p := t.shakeHands(ctx, l, s)
+	if p == nil {
+		return
+	}
+	t.mu.Lock()
+	t.payers[eid] = p
+	n := len(t.payers)
+	t.mu.Unlock()
+	if sale, open, err := t.d.store.OpenSale(ctx); err == nil && open {
+		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, n, "")
+	}
+	err := p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error { return t.ask(ctx, p) })
+	t.ended(ctx, p, eid, err)
+}
+
+// shakeHands returns the session, or nil if there is none.
+func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *payer {
+	who, err := t.d.enrolled()
+	if err != nil {
+		l.Close("not enrolled")
+		return nil
+	}
+	p := &payer{opened: time.Now(), unfinished: make(map[preauth.ID]bool), answered: make(map[preauth.Hash]bool)}
+	rand.Read(p.nonce[:])
+	sess, err := secure.Initiate(ctx, l, t.d.local(who, peerv1.Role_ROLE_CUSTOMER),
+		secure.Initiator{Advertisement: s.ServiceData, Nonce: p.nonce})
+	if err != nil {
+		t.d.log.Info("handshake", "error", err)
+		l.Close("handshake")
+		return nil
+	}
+	if p.cert, err = who.trust.DeviceCert(sess.PeerCert(), peerv1.Role_ROLE_CUSTOMER, t.d.now()); err != nil {
+		sess.Close(secure.CloseDone)
+		return nil
+	}
+	for _, u := range sess.Unfinished() {
+		if id, err := preauth.IDFrom(u); err == nil {
+			p.unfinished[id] = true
+		}
+	}
+	p.peer = newPeer(t.d, sess)
+	if len(p.unfinished) > 0 {
+		time.AfterFunc(resendLimit, p.nudge.fire)
+	}
+	return p
+}
+
+// local is this device's part in a handshake with a device of that role.
+func (d *Device) local(who *self, peer peerv1.Role) secure.Local {
+	return secure.Local{
+		NoiseKey: [32]byte(d.opt.Keys.Noise.Bytes()), DeviceCert: who.DeviceCert, Epoch: who.trust.Epoch(),
+		VerifyPeer: func(b []byte) ([32]byte, error) {
+			c, err := who.trust.DeviceCert(b, peer, d.now())
+			if err != nil {
+				return [32]byte{}, err
+			}
+			return [32]byte(c.Body.NoiseKey), nil
+		},
+	}
+}
+
+// ask makes a Request for the customer's session, if a payment is open, the
+// customer has not answered it already, and nothing older is unsettled.
+func (t *till) ask(ctx context.Context, p *payer) error {
+	if len(p.unfinished) > 0 && time.Since(p.opened) < resendLimit {
+		return nil
+	}
+	who, err := t.d.enrolled()
+	if err != nil {
+		return err
+	}
+	t.d.mu.Lock()
+	sale, fx, err := t.makeRequest(ctx, who, p)
+	t.d.mu.Unlock()
+	if err != nil || len(fx.Send) == 0 {
+		return err
+	}
+	t.deliver(ctx, sale, fx)
+	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, t.connected(), "")
+	return nil
+}
+
+// makeRequest stores a Request for p's session. The caller holds the lock.
+// Without a reason to ask it returns no effects.
+func (t *till) makeRequest(ctx context.Context, who *self, p *payer) (store.Sale, payment.Effects, error) {
+	none := payment.Effects{}
+	sale, open, err := t.d.store.OpenSale(ctx)
+	if err != nil || !open || sale.State != payment.Open || !time.Now().Before(sale.Deadline) {
+		return sale, none, err
+	}
+	asks, err := t.d.store.AsksOf(ctx, sale.ID)
+	if err != nil {
+		return sale, none, err
+	}
+	customer := preauth.ID(p.cert.Body.DeviceId)
+	for _, a := range asks {
+		live := t.payerOf(a.Request) == p
+		saidNo := a.Cancel == payment.ReasonDeclined || a.Cancel == payment.ReasonRefused
+		if live || a.Customer == customer && saidNo {
+			return sale, none, nil
+		}
+	}
+	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, who, p))
+	if err != nil {
+		return sale, none, err
+	}
+	next, fx, err := sale.Sale.Step(payment.BusinessInput{Event: payment.AskMade, Request: r.Hash}, time.Now())
+	if err != nil {
+		return sale, none, err
+	}
+	ask := store.Ask{
+		Ask: payment.Ask{Request: r.Hash}, Payment: sale.ID, Customer: customer, CustomerCert: p.cert.Bytes,
+		RequestBytes: r.Bytes, Currency: sale.Currency, ResumeKey: p.sess.ResumeKey(), CreatedAt: time.Now(),
+	}
+	sale.Sale = next
+	if err := t.d.commit(ctx, &store.Change{Sale: &sale, Asks: []store.Ask{ask}}); err != nil {
+		return sale, none, err
+	}
+	t.mu.Lock()
+	t.byRequest[r.Hash], t.quietFrom, p.sale = p, time.Time{}, sale.ID
+	t.mu.Unlock()
+	return sale, fx, nil
+}
+
+// requestBody is what the till asks of p.
+func requestBody(s store.Sale, who *self, p *payer) *peerv1.Request {
+	binding := p.sess.Binding()
+	r := &peerv1.Request{
+		PaymentId: s.ID[:], BusinessDeviceId: who.cert.Body.DeviceId, Nonce: p.nonce[:],
+		Amount: s.Amount, Currency: s.Currency, Reference: s.Reference,
+		TtlMs: max(1, time.Until(s.Deadline).Milliseconds()), Online: s.Online, ChannelBinding: binding[:],
+		DeviceCert: who.DeviceCert, CreatedMs: time.Now().UnixMilli(),
+	}
+	if s.TipAllowed {
+		r.Tip = &peerv1.TipPolicy{Allowed: true, Max: s.TipMax}
+	}
+	return r
+}
+
+// ended forgets a session. A customer that closed in good order has stored
+// what it was sent: nothing is owed to it any more.
+func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
+	t.mu.Lock()
+	delete(t.payers, eid)
+	for h, q := range t.byRequest {
+		if q == p {
+			delete(t.byRequest, h)
+		}
+	}
+	t.mu.Unlock()
+	var said *secure.PeerError
+	if errors.As(err, &said) && said.Alert == 0 && said.Close == secure.CloseDone {
+		t.delivered(ctx, p)
+	}
+	t.d.log.Info("session ended", "peer", shortID(p.cert), "error", err)
+	t.wake.fire()
+	t.d.changed.fire()
+}
+
+// delivered takes the outcomes that p has stored off the owed list.
+func (t *till) delivered(ctx context.Context, p *payer) {
+	t.d.mu.Lock()
+	defer t.d.mu.Unlock()
+	t.mu.Lock()
+	answered := slices.Collect(maps.Keys(p.answered))
+	t.mu.Unlock()
+	c := &store.Change{}
+	for _, h := range answered {
+		a, err := t.d.store.Ask(ctx, h)
+		if err == nil && a.Owed && a.Answered() {
+			a.Owed = false
+			c.Asks = append(c.Asks, a)
+		}
+	}
+	if len(c.Asks) == 0 {
+		return
+	}
+	if err := t.d.commit(ctx, c); err != nil {
+		t.d.log.Error("delivery not recorded", "error", err)
+	}
+}
+
+func (t *till) payerOf(request preauth.Hash) *payer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byRequest[request]
+}
+
+func (t *till) connected() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.payers)
+}
+
+// shortID names a device in logs without giving it away.
+func shortID(c preauth.DeviceCert) string { return preauth.ID(c.Body.GetDeviceId()).String()[:8] }

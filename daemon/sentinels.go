@@ -1,0 +1,26 @@
+package daemon
+
+import "errors"
+
+// What a caller can do about a refused call is in the error catalogue; the
+// table in errors.go maps these to it.
+var (
+	errNotEnrolled   = errors.New("device is not enrolled")
+	errLocked        = errors.New("device is locked until it has been online")
+	errWrongRole     = errors.New("not a call for this device's role")
+	errInProgress    = errors.New("another payment is open")
+	errReused        = errors.New("request_id was used for another call")
+	errNoPayment     = errors.New("no such payment")
+	errNoInstrument  = errors.New("no such instrument")
+	errNoPreauth     = errors.New("no such pre-authorization")
+	errNotCapable    = errors.New("instrument cannot be pre-authorized")
+	errDelegated     = errors.New("is_delegated_instrument does not fit the instrument")
+	errUnsynced      = errors.New("money is not synchronized yet")
+	errClock         = errors.New("the clock stands before the last known time")
+	errNoRadio       = errors.New("no radio")
+	errWatchBehind   = errors.New("watcher is too slow")
+	errWatchExpired  = errors.New("resume point is not in the log")
+	errNotPermitted  = errors.New("not permitted")
+	errPageToken     = errors.New("not a page token")
+	errOtherEnrolled = errors.New("device is enrolled already")
+)

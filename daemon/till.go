@@ -1,0 +1,275 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
+)
+
+const (
+	linksMax     = 4                   // customers connected at a time
+	dialLimit    = 3 * time.Second     // one dial
+	redialAfter  = 5 * time.Second     // before the same advertisement is dialled again
+	declineGrace = 3 * time.Second     // for another customer to turn up after the last decline
+	adapterPause = time.Second         // after the radio failed
+	dismissAfter = 15 * time.Second    // a session without anything to say
+	owedFor      = 60 * 24 * time.Hour // how long outcomes are kept for the customer to come back
+)
+
+// till drives the business role: while a payment is open, or a receipt or
+// cancel is owed, it scans, dials what it may want, and talks to each
+// customer in a session of its own.
+type till struct {
+	d    *Device
+	wake signal // something to look at: a sale opened or ended, a link ended
+
+	mu        sync.Mutex
+	payers    map[link.EID]*payer
+	byRequest map[preauth.Hash]*payer // the session a request was made for
+	dialled   map[link.EID]time.Time
+	quietFrom time.Time // since when every customer has declined
+	progress  progress
+}
+
+func newTill(d *Device) *till {
+	return &till{
+		d: d, payers: make(map[link.EID]*payer),
+		byRequest: make(map[preauth.Hash]*payer), dialled: make(map[link.EID]time.Time),
+	}
+}
+
+// run serves the till until ctx ends.
+func (t *till) run(ctx context.Context) error {
+	done := make(chan struct{})
+	var sessions sync.WaitGroup
+	go func() {
+		defer close(done)
+		t.deadlines(ctx)
+	}()
+	t.scan(ctx, &sessions)
+	sessions.Wait()
+	<-done
+	return ctx.Err()
+}
+
+// deadlines ends a payment that nobody paid in time, or that every customer
+// in range has declined.
+func (t *till) deadlines(ctx context.Context) {
+	for ctx.Err() == nil {
+		wake := t.wake.wait()
+		sale, open, err := t.d.store.OpenSale(ctx)
+		var due <-chan time.Time
+		var ev payment.BusinessEvent
+		if err == nil && open {
+			at := sale.Deadline
+			ev = payment.TimedOut
+			if quiet := t.allDeclined(sale); !quiet.IsZero() && quiet.Add(declineGrace).Before(at) {
+				at, ev = quiet.Add(declineGrace), payment.AllDeclined
+			}
+			timer := time.NewTimer(time.Until(at))
+			defer timer.Stop()
+			due = timer.C
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+		case <-due:
+			if _, err := t.d.stepSale(ctx, sale.ID, payment.BusinessInput{Event: ev}); err != nil && !errors.Is(err, payment.ErrState) {
+				t.d.log.Error("payment not ended", "payment", sale.ID.String(), "error", err)
+			}
+		}
+	}
+}
+
+// allDeclined returns since when every customer that was asked has an answer
+// and none is connected that could still be asked; zero while that is not so.
+func (t *till) allDeclined(sale store.Sale) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range sale.Asks {
+		if _, live := t.byRequest[a.Request]; !a.Answered() && live {
+			t.quietFrom = time.Time{}
+			return time.Time{}
+		}
+	}
+	if sale.State != payment.Open || t.quietFrom.IsZero() {
+		return time.Time{}
+	}
+	return t.quietFrom
+}
+
+// scan looks for customers while there is a reason to, and dials them one
+// after the other.
+func (t *till) scan(ctx context.Context, sessions *sync.WaitGroup) {
+	for ctx.Err() == nil {
+		wake := t.wake.wait()
+		aim := t.aim(ctx)
+		if t.d.opt.Radio == nil || !aim.any() {
+			t.scanning(ctx, false)
+			select {
+			case <-wake:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		t.scanning(ctx, true)
+		seen, err := t.nextSighting(ctx, wake)
+		if err == nil {
+			t.consider(ctx, aim, seen, sessions)
+		} else if errors.Is(err, link.ErrAdapter) {
+			pause(ctx, adapterPause)
+		}
+	}
+}
+
+func (t *till) scanning(ctx context.Context, on bool) {
+	if t.d.opt.Radio == nil {
+		return
+	}
+	if err := t.d.opt.Radio.Scan(ctx, on); err != nil && ctx.Err() == nil {
+		t.d.log.Warn("scan", "on", on, "error", err)
+	}
+}
+
+// nextSighting waits for an advertisement, but not past wake.
+func (t *till) nextSighting(ctx context.Context, wake <-chan struct{}) (link.Sighting, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-wake:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return t.d.opt.Radio.NextSighting(ctx)
+}
+
+// aim is whom the till looks for.
+type aim struct {
+	sale store.Sale // with State OPEN, if any
+	open bool
+	owed [][16]byte // resume keys of customers who wait for an outcome
+}
+
+func (a aim) any() bool { return a.open || len(a.owed) > 0 }
+
+// aim reads from the store whom to look for.
+func (t *till) aim(ctx context.Context) aim {
+	var a aim
+	sale, open, err := t.d.store.OpenSale(ctx)
+	a.sale, a.open = sale, err == nil && open && sale.State == payment.Open
+	owed, err := t.d.store.OwedAsks(ctx)
+	if err != nil {
+		t.d.log.Error("owed outcomes not read", "error", err)
+	}
+	for _, o := range owed {
+		if time.Since(o.CreatedAt) < owedFor {
+			a.owed = append(a.owed, o.ResumeKey)
+		}
+	}
+	if a.open {
+		asks, err := t.d.store.AsksOf(ctx, sale.ID)
+		if err != nil {
+			t.d.log.Error("requests not read", "error", err)
+		}
+		for _, k := range asks {
+			if !k.Answered() {
+				a.owed = append(a.owed, k.ResumeKey)
+			}
+		}
+	}
+	return a
+}
+
+// wants reports whether an advertisement may be a customer to talk to.
+func (a aim) wants(b link.Beacon) bool {
+	if b.Resume {
+		for _, key := range a.owed {
+			if link.MatchesResume(key, b.EID) {
+				return true
+			}
+		}
+	}
+	if !a.open {
+		return false
+	}
+	if !a.sale.Tag.Zero() {
+		return link.MatchesResume(a.sale.Tag, b.EID)
+	}
+	return true
+}
+
+// consider dials an advertisement that is wanted, new and affordable.
+func (t *till) consider(ctx context.Context, a aim, s link.Sighting, sessions *sync.WaitGroup) {
+	b, err := link.DecodeBeacon(s.ServiceData)
+	if err != nil || !a.wants(b) || !t.mayDial(b.EID) {
+		return
+	}
+	dialCtx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	l, err := t.d.opt.Radio.Dial(dialCtx, s.Address, false)
+	if err != nil {
+		t.d.log.Debug("dial", "error", err)
+		return
+	}
+	sessions.Go(func() { t.serve(ctx, l, s, b.EID) })
+}
+
+// mayDial limits links, and dials of one advertisement. It remembers the
+// dial.
+func (t *till) mayDial(eid link.EID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for e, at := range t.dialled {
+		if time.Since(at) > redialAfter {
+			delete(t.dialled, e)
+		}
+	}
+	_, linked := t.payers[eid]
+	_, recent := t.dialled[eid]
+	if linked || recent || len(t.payers) >= linksMax {
+		return false
+	}
+	t.dialled[eid] = time.Now()
+	return true
+}
+
+// forgetDials lets a new payment dial everybody again.
+func (t *till) forgetDials() {
+	t.mu.Lock()
+	clear(t.dialled)
+	t.quietFrom = time.Time{}
+	t.mu.Unlock()
+	t.wake.fire()
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// dismiss ends the sessions that have nothing left to say, a while after a
+// payment has ended: a customer that does not close holds one of few links.
+func (t *till) dismiss(sale preauth.ID) {
+	time.AfterFunc(dismissAfter, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for _, p := range t.payers {
+			if p.sale == sale {
+				go p.close(secure.CloseDone)
+			}
+		}
+	})
+}
