@@ -262,6 +262,21 @@ func TestAckGoesBackwards(t *testing.T) {
 	}
 }
 
+func TestAckOfWhatIsToCome(t *testing.T) {
+	for ack := 3; ack <= 255; ack++ {
+		c := newConn(t, ValueMin, 0)
+		if err := c.Send(make([]byte, 40)); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			c.Next()
+		}
+		if _, err := c.Push([]byte{flagAck, 0, byte(ack)}); !errors.Is(err, ErrAck) {
+			t.Errorf("ack %d after 3 frames: %v", ack, err)
+		}
+	}
+}
+
 func TestSendRefuses(t *testing.T) {
 	c := newConn(t, ValueMin, 0)
 	if err := c.Send(nil); !errors.Is(err, ErrEmpty) {

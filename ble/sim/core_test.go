@@ -215,6 +215,43 @@ func TestSupervision(t *testing.T) {
 	}
 }
 
+// TestHopelessValue loses nearly everything: the link ends when one value has
+// been tried for too long, though the peer is there.
+func TestHopelessValue(t *testing.T) {
+	m := newModel(t, 1, Conditions{Interval: 15 * time.Millisecond}, "till", "ann")
+	id := m.connect(2)
+	m.do(SetConditions{Conditions{Interval: 15 * time.Millisecond, LossPerMille: 999}})
+	m.run(time.Minute)
+	start := m.now
+	m.do(Send{ID: 1, Link: id, Value: []byte("x")})
+	for len(of[Down](m.out)) == 0 && len(of[Arrived](m.out)) == 0 && m.now.Sub(start) < time.Minute {
+		m.run(time.Millisecond)
+	}
+	if took := m.now.Sub(start); len(of[Down](m.out)) != 2 || took < supervision || took > supervision+100*time.Millisecond {
+		t.Errorf("%d ends notice after %s", len(of[Down](m.out)), took)
+	}
+}
+
+// TestConnectedIsSilent checks that a peripheral is not heard, nor can be
+// dialled, while it has a link, and is afterwards, at once.
+func TestConnectedIsSilent(t *testing.T) {
+	m := newModel(t, 1, Conditions{}, "till", "ann", "other till")
+	id := m.connect(2)
+	m.do(Scan{ID: 3, On: true})
+	m.do(Advertise{ID: 2, Ad: ad(7)})
+	if heard := of[Heard](m.run(time.Second)); len(heard) != 0 {
+		t.Errorf("heard while connected: %+v", heard)
+	}
+	m.do(Dial{ID: 3, Dial: 9, Address: m.core.device(2).address})
+	if failed := of[DialFailed](m.out); len(failed) != 1 || failed[0].Dial != 9 {
+		t.Errorf("dialled while connected: %+v", failed)
+	}
+	out := m.do(Hangup{ID: 1, Link: id, Reason: "done"})
+	if heard, down := of[Heard](out), of[Down](out); len(heard) != 1 || heard[0].Sighting.ServiceData[1] != 7 || len(down) != 1 || down[0].ID != 2 {
+		t.Errorf("after the link: %+v", out)
+	}
+}
+
 func TestShortOutageIsSurvived(t *testing.T) {
 	m := newModel(t, 1, Conditions{}, "till", "ann")
 	id := m.connect(2)
