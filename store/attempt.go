@@ -90,7 +90,7 @@ func (t *tx) saveAttempt(a *Attempt) error {
 
 // insertAttempt stores a new attempt and makes it the latest of its payment.
 func (t *tx) insertAttempt(a *Attempt, order int64) error {
-	err := t.exec(`UPDATE attempts SET latest = 0 WHERE payment = ? AND business = ? AND latest = 1`, fixed(a.Payment), fixed(a.Business))
+	err := t.exec(execNotLatest, fixed(a.Payment), fixed(a.Business))
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,8 @@ const (
 	queryAttemptsOf   = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? ORDER BY n DESC`
 	queryAttemptsWith = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? AND business = ? ORDER BY n DESC`
 	queryUnfinished   = `SELECT ` + attemptColumns + ` FROM attempts
-		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') ORDER BY created_at`
+		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at`
+	execNotLatest = `UPDATE attempts SET latest = 0 WHERE payment = ? AND business = ? AND latest = 1`
 )
 
 // Attempt returns the attempt of that request. The error wraps ErrNotFound.

@@ -126,11 +126,13 @@ func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadli
 	return sums, oldest, deadline, err
 }
 
+// The bounds on times hold for all; they and the sign of kind make SQLite
+// follow the index that has the order.
 const (
-	queryOldestAttempt = `SELECT created_at FROM attempts
-		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND state <> 'REQUESTED' ORDER BY created_at LIMIT 1`
-	queryOldestSale = `SELECT created_at FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL') ORDER BY created_at LIMIT 1`
-	queryDeadline   = `SELECT deadline FROM outbox WHERE deadline >= 0 AND kind = 'CLAIM' ORDER BY deadline LIMIT 1`
+	queryOldestAttempt = `SELECT created_at FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL')
+		AND created_at >= 0 AND state <> 'REQUESTED' ORDER BY created_at LIMIT 1`
+	queryOldestSale = `SELECT created_at FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at LIMIT 1`
+	queryDeadline   = `SELECT deadline FROM outbox WHERE deadline >= 0 AND +kind = 'CLAIM' ORDER BY deadline LIMIT 1`
 )
 
 // earliest returns the earliest of the times that the queries answer.

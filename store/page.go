@@ -93,16 +93,11 @@ func (l listing) query(f Filter) (string, []any, error) {
 	}
 	where := []string{l.where, "created_at >= ?"}
 	args := []any{ms(f.From)}
-	if !f.To.IsZero() {
-		where, args = append(where, "created_at < ?"), append(args, ms(f.To))
+	bound, place, err := l.bound(f)
+	if err != nil {
+		return "", nil, err
 	}
-	if f.After != "" {
-		at, last, err := parseToken(f.After)
-		if err != nil {
-			return "", nil, err
-		}
-		where, args = append(where, "(created_at, "+l.key+") < (?, ?)"), append(args, at, last)
-	}
+	where, args = append(where, bound...), append(args, place...)
 	if len(f.States) > 0 {
 		where = append(where, "state IN ("+marks(len(f.States))+")")
 		for _, state := range f.States {
@@ -115,6 +110,25 @@ func (l listing) query(f Filter) (string, []any, error) {
 	query := `SELECT ` + l.columns + ` FROM ` + l.table + ` WHERE ` + strings.Join(where, " AND ") +
 		` ORDER BY ` + created + ` DESC, ` + key + ` DESC LIMIT ?`
 	return query, append(args, f.Limit+1), nil
+}
+
+// bound returns the condition for rows to come later in the list than the
+// page before, and before To. The nearer of the two says it all, and one alone
+// is what SQLite finds the place with.
+func (l listing) bound(f Filter) (where []string, args []any, err error) {
+	if f.After != "" {
+		at, last, err := parseToken(f.After)
+		if err != nil {
+			return nil, nil, err
+		}
+		if f.To.IsZero() || at < ms(f.To) {
+			return []string{"(created_at, " + l.key + ") < (?, ?)"}, []any{at, last}, nil
+		}
+	}
+	if f.To.IsZero() {
+		return nil, nil, nil
+	}
+	return []string{"created_at < ?"}, []any{ms(f.To)}, nil
 }
 
 // token names the last row of a page: its time of creation and its key.

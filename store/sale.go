@@ -68,7 +68,7 @@ func (t *tx) saveSale(v *Sale) error {
 
 const (
 	querySale     = `SELECT ` + saleColumns + ` FROM sales WHERE id = ?`
-	queryOpenSale = `SELECT ` + saleColumns + ` FROM sales WHERE state IN ('OPEN', 'AWAITING') ORDER BY created_at DESC LIMIT 1`
+	queryOpenSale = `SELECT ` + saleColumns + ` FROM sales WHERE state IN ('OPEN', 'AWAITING') AND created_at >= 0 ORDER BY created_at DESC LIMIT 1`
 )
 
 // Sale returns the business's payment of that id, with its Asks. The error

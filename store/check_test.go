@@ -1,0 +1,65 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+// TestCheckFinds: whatever differs from what it is made of is named.
+func TestCheckFinds(t *testing.T) {
+	tests := []struct {
+		name, damage, want string
+	}{
+		{"a hold too much", `UPDATE authorizations SET held = held + 1`, "holds 1201 and has spent 0, its vouchers say 1200 and 0"},
+		{"money spent that nobody paid", `UPDATE authorizations SET spent = 5`, "holds 1200 and has spent 5"},
+		{"a counter set back", `UPDATE authorizations SET counter = 0`, "is at voucher 0, there is one with 1"},
+		{"an unsettled payment too many", `UPDATE unsettled SET count = 2`, "unsettled USD: counted 2 of 1200, guaranteed 0; the payments say 1 of 1200"},
+		{"unsettled money of no payment", `INSERT INTO unsettled VALUES ('EUR', 1, 1, 1)`, "unsettled EUR"},
+		{"unsettled money forgotten", `DELETE FROM unsettled`, "unsettled USD: not counted"},
+		{"a state changed by hand", `UPDATE attempts SET state = 'SETTLED' WHERE voucher IS NOT NULL`, "holds 1200 and has spent 0, its vouchers say 0 and 1200"},
+		{"an event lost", `DELETE FROM events WHERE seq = 2`, "event log is at 3, it has 2 events, the last is 3"},
+		{"the last event lost", `DELETE FROM events WHERE seq = 3`, "event log is at 3, it has 2 events, the last is 2"},
+		{"an item lost", `DELETE FROM outbox`, "outbox counts 1 items and has 0"},
+		{"no attempt shown", `UPDATE attempts SET latest = 0`, "is marked wrongly"},
+		{"an old attempt shown", `UPDATE attempts SET latest = 1`, "is marked wrongly"},
+		{"a voucher of no pre-authorization", `PRAGMA foreign_keys = OFF; DELETE FROM authorizations`, "of attempts has no authorizations"},
+		{"an index that leaves a row out", `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX attempts_payment ON attempts (business)' WHERE name = 'attempts_payment'; PRAGMA writable_schema = RESET`, "file: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, auth := wallet(t)
+			first, second := attempt(1), attempt(2)
+			second.Payment = first.Payment
+			commit(t, s, &Change{Attempts: []Attempt{first}, Events: []*paymentv1.Event{opened(first.Payment), opened(first.Payment)}})
+			commit(t, s, &Change{Attempts: []Attempt{stepped(first, "EXPIRED"), second}})
+			second = accepted(second, auth, 1)
+			commit(t, s, &Change{Attempts: []Attempt{second}, Outbox: []Item{claim(second)}, Events: []*paymentv1.Event{opened(first.Payment)}})
+			sound(t, s)
+			if _, err := s.conn.ExecContext(t.Context(), tt.damage); err != nil {
+				t.Fatal(err)
+			}
+			found, err := s.Check(t.Context())
+			if err != nil || !strings.Contains(strings.Join(found, "\n"), tt.want) {
+				t.Errorf("found %q, want %q: %v", found, tt.want, err)
+			}
+		})
+	}
+}
+
+// TestCheckSales: the counters of a till are checked as well.
+func TestCheckSales(t *testing.T) {
+	s := openAt(t, t.TempDir(), Business)
+	commit(t, s, crashChange(1))
+	sound(t, s)
+	if _, err := s.conn.ExecContext(t.Context(), `UPDATE sales SET tip = 5`); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Check(t.Context())
+	want := "unsettled USD: counted 1 of 1200, guaranteed 600; the payments say 1 of 1205, guaranteed 600"
+	if err != nil || fmt.Sprint(found) != "["+want+"]" {
+		t.Errorf("found %q, want %q: %v", found, want, err)
+	}
+}
