@@ -179,6 +179,17 @@ func (s *script) up() <-chan error {
 	return ended
 }
 
+// dropped waits for the end of the connection, which must come at once: later
+// a missed pong would end it anyhow.
+func (s *script) dropped(ended <-chan error) {
+	s.Helper()
+	start := time.Now()
+	<-ended
+	if took := time.Since(start); took != 0 {
+		s.Errorf("dropped after %s", took)
+	}
+}
+
 func (s *script) say(f *radiov1.Frame) {
 	s.Helper()
 	if err := s.w.write(f); err != nil {
@@ -276,7 +287,7 @@ func TestHostileRadio(t *testing.T) {
 				for _, f := range tt.frames {
 					s.say(f)
 				}
-				<-ended
+				s.dropped(ended)
 				synctest.Wait()
 				if got := s.client.Status(); got.Up || got.Links != 0 {
 					s.Errorf("status %+v", got)
@@ -300,7 +311,7 @@ func TestHostileBytes(t *testing.T) {
 				if _, err := s.w.conn.Write(bytes); err != nil {
 					s.Fatal(err)
 				}
-				<-ended
+				s.dropped(ended)
 			})
 		})
 	}

@@ -239,7 +239,8 @@ func TestConnectedIsSilent(t *testing.T) {
 	id := m.connect(2)
 	m.do(Scan{ID: 3, On: true})
 	m.do(Advertise{ID: 2, Ad: ad(7)})
-	if heard := of[Heard](m.run(time.Second)); len(heard) != 0 {
+	m.run(time.Second)
+	if heard := of[Heard](m.out); len(heard) != 0 {
 		t.Errorf("heard while connected: %+v", heard)
 	}
 	m.do(Dial{ID: 3, Dial: 9, Address: m.core.device(2).address})
