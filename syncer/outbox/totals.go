@@ -54,9 +54,9 @@ func sameTotals(own, theirs []Total) bool {
 	return slices.Equal(a, b)
 }
 
-// tally counts and sums the requests that got a verdict, by the rule of the
-// package comment. It is called with decided items only.
-func tally(decided []Decision) []Total {
+// Tally counts and sums the requests that got a verdict, by the rule of the
+// package comment. It takes decisions of this package that have a verdict, ordered or not.
+func Tally(decided []Decision) []Total {
 	promised := map[preauth.Hash]int64{} // per request
 	for _, d := range decided {
 		promised[d.Item.Key.Request] = max(promised[d.Item.Key.Request], d.said.total)

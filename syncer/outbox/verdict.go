@@ -51,7 +51,7 @@ func Decide(trust preauth.Trust, sent []Item, results []Result, totals []Total) 
 		}
 		all[i] = d
 	}
-	own := tally(decided)
+	own := Tally(decided)
 	if !sameTotals(own, totals) {
 		err := fmt.Errorf("%w: %+v here, %+v there", ErrTotals, own, totals)
 		return keep(sent, err), nil, err

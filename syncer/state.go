@@ -1,0 +1,134 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// State is how the Syncer stands with the backend.
+type State struct {
+	Online     bool      // the last call was answered
+	Since      time.Time // when Online last changed; zero before the first call
+	LastAnswer time.Time
+	NextTry    time.Time // zero while Run does not run
+	LastError  string    // of the last call that failed, empty once one succeeded
+	Reason     string    // of LastError, of the error catalogue
+	URL        string
+}
+
+// Online reports whether the backend answered the last call.
+func (s *Syncer) Online() bool { return s.State().Online }
+
+// State returns the present state.
+func (s *Syncer) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Changed returns a channel that is closed when the state next changes in
+// anything but LastAnswer. Take it before State, so that nothing is missed.
+func (s *Syncer) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// SetOffline cuts the Syncer off from the backend, or lets it back. Calls
+// under way fail as if the network was gone.
+func (s *Syncer) SetOffline(offline bool) {
+	s.mu.Lock()
+	was := s.cut
+	s.cut = offline
+	if c := s.conn; offline && c != nil {
+		s.retire(c)
+		c.grpc.Close()
+	}
+	s.mu.Unlock()
+	switch {
+	case offline:
+		s.note("", errCut)
+	case was:
+		s.wake()
+	}
+}
+
+// answered notes what a call to url has shown about the backend. It reports
+// whether the backend had been silent before.
+func (s *Syncer) answered(ctx context.Context, url string, err error) (back bool) {
+	if gone(err) {
+		s.note(url, err)
+		return false
+	}
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.state
+	next.URL, next.LastAnswer, next.Online = url, now, true
+	next.LastError, next.Reason = "", ""
+	if err != nil && turning(ctx) { // others are told themselves
+		next.LastError, next.Reason = err.Error(), Reason(err)
+	}
+	back = !s.state.Online
+	if back {
+		next.Since = now
+		s.log.Info("backend answers", "url", url)
+	}
+	s.become(next)
+	return back
+}
+
+// note stores that the backend cannot be talked to, and why.
+func (s *Syncer) note(url string, err error) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.state
+	if url != "" {
+		next.URL = url
+	}
+	next.Online, next.LastError, next.Reason = false, err.Error(), Reason(err)
+	if s.state.Online || next.Since.IsZero() {
+		next.Since = now
+	}
+	if s.state.Online || next.Reason != s.state.Reason {
+		s.log.Info("backend does not answer", "url", next.URL, "reason", next.Reason, "error", err)
+	}
+	s.become(next)
+}
+
+// forget ends the connection of a device that has logged out.
+func (s *Syncer) forget(err error) {
+	s.note("", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retire(s.conn)
+	next := s.state
+	next.URL = ""
+	s.become(next)
+}
+
+func (s *Syncer) setNextTry(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.state
+	next.NextTry = at
+	s.become(next)
+}
+
+// become tells those who wait that something changed. The caller holds mu.
+func (s *Syncer) become(next State) {
+	was := s.state
+	s.state = next
+	was.LastAnswer = next.LastAnswer
+	if was != next {
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
+// gone reports whether err leaves it open who, if anybody, is there.
+func gone(err error) bool {
+	return errors.Is(err, ErrOffline) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrAddress) || errors.Is(err, ErrNotEnrolled)
+}

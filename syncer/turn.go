@@ -1,0 +1,154 @@
+package syncer
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vipaso/vipasod/syncer/outbox"
+)
+
+// refreshEvery bounds how often the trust bundle is asked for when much is
+// handed over.
+const refreshEvery = 30 * time.Second
+
+// ever is after every NextTry.
+var ever = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+type turnKey struct{}
+
+// turning reports whether a call is part of a turn, which needs no waking
+// when it finds that the backend answers.
+func turning(ctx context.Context) bool { return ctx.Value(turnKey{}) != nil }
+
+// SyncNow hands over everything now, also what is not due yet, and tells of
+// each item as it is answered; each may be nil. With nothing to hand over it
+// succeeds without a backend.
+//
+// The error is one of ask's, wraps ErrTotals, or is the Book's. What was
+// agreed on before it stays so.
+func (s *Syncer) SyncNow(ctx context.Context, each func(Result)) (Summary, error) {
+	if each == nil {
+		each = func(Result) {}
+	}
+	sum, err := s.turn(ctx, each)
+	if !gone(err) || errors.Is(err, ErrNotEnrolled) {
+		return sum, err
+	}
+	waiting, errDue := s.book.Due(ctx, ever, 1)
+	if errDue == nil && len(waiting) == 0 {
+		return sum, nil
+	}
+	return sum, errors.Join(err, errDue)
+}
+
+// turn brings the device and its backend to agreement once. Only one turn
+// is under way at a time. With each, everything is handed over, without it
+// what is due.
+func (s *Syncer) turn(ctx context.Context, each func(Result)) (Summary, error) {
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-ctx.Done():
+		return Summary{}, ctx.Err()
+	}
+	ctx = context.WithValue(ctx, turnKey{}, true)
+	if err := s.prepare(ctx, each != nil); err != nil {
+		s.whole = true
+		s.complain(ctx, err)
+		return Summary{}, err
+	}
+	until := s.now()
+	if s.whole || each != nil {
+		until = ever
+	}
+	sum, err := s.drain(ctx, until, each)
+	s.whole = gone(err) || s.whole && err != nil
+	s.complain(ctx, err)
+	if sum.Synced > 0 {
+		s.log.InfoContext(ctx, "synchronized", "items", sum.Synced, "remaining", sum.Remaining)
+	}
+	return sum, err
+}
+
+// complain logs what is neither a silent backend nor a caller that left.
+func (s *Syncer) complain(ctx context.Context, err error) {
+	switch {
+	case err == nil, ctx.Err() != nil:
+	case errors.Is(err, ErrNotEnrolled):
+		s.forget(err)
+	case !gone(err):
+		s.log.WarnContext(ctx, "not synchronized", "reason", Reason(err), "error", err)
+	}
+}
+
+// prepare renews what runs out and refreshes what may have changed. A device
+// that is refused either, such as a revoked one, hands over all the same.
+func (s *Syncer) prepare(ctx context.Context, now bool) error {
+	creds, err := s.book.Credentials(ctx)
+	if err != nil {
+		return err
+	}
+	if s.runsOut(creds) {
+		if err := s.passable(ctx, "certificates not renewed", s.Renew(ctx)); err != nil {
+			return err
+		}
+	}
+	if since := s.now().Sub(s.refreshed); !now && since >= 0 && since < refreshEvery {
+		return nil
+	}
+	if err := s.passable(ctx, "trust bundle not refreshed", s.refresh(ctx, creds.BundleEpoch)); err != nil {
+		return err
+	}
+	s.refreshed = s.now()
+	return nil
+}
+
+// passable lets a turn go on after a refusal or an answer that does not
+// verify, unless the backend said when to come back.
+func (s *Syncer) passable(ctx context.Context, what string, err error) error {
+	var refused *Refused
+	if errors.As(err, &refused) && refused.RetryAfter == 0 || errors.Is(err, ErrAnswer) {
+		s.log.WarnContext(ctx, what, "reason", Reason(err), "error", err)
+		return nil
+	}
+	return err
+}
+
+// runsOut reports whether a third of the certificate's life or less is left.
+func (s *Syncer) runsOut(creds Credentials) bool {
+	if len(creds.TLS.Certificate) == 0 {
+		return false
+	}
+	leaf, err := x509.ParseCertificate(creds.TLS.Certificate[0])
+	if err != nil {
+		return false
+	}
+	end := leaf.NotAfter
+	if !creds.CertNotAfter.IsZero() && creds.CertNotAfter.Before(end) {
+		end = creds.CertNotAfter
+	}
+	return s.now().After(end.Add(-end.Sub(leaf.NotBefore) / 3))
+}
+
+// drain hands over what is due until nothing new is. Items that stay are
+// tried once per drain.
+func (s *Syncer) drain(ctx context.Context, until time.Time, each func(Result)) (Summary, error) {
+	d := &draining{s: s, each: each, tried: map[outbox.Key]bool{}, counted: map[[32]byte]bool{}}
+	s.nextItem = time.Time{}
+	for {
+		due, err := s.book.Due(ctx, until, outbox.BatchItems+d.sum.Remaining)
+		if err != nil {
+			return d.sum, fmt.Errorf("read the outbox: %w", err)
+		}
+		batch := outbox.Compose(d.fresh(due))
+		if len(batch.Submit)+len(batch.Query)+len(batch.Broken) == 0 {
+			return d.sum, d.mismatch
+		}
+		if err := d.hand(ctx, batch); err != nil {
+			return d.sum, err
+		}
+	}
+}
