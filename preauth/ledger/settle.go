@@ -15,7 +15,7 @@ type Result struct {
 	Changed   []Claim
 
 	// Disputed says that a Cancel came too late to reverse a paid claim by
-	// itself. Nothing was changed.
+	// itself. No claim was changed.
 	Disputed bool
 }
 
