@@ -7,33 +7,38 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// askColumns are the columns of an ask, in the order of askValues and
-// scanAsk.
-const askColumns = `request, payment, voucher, receipt, cancel, code, customer, customer_cert, request_bytes, voucher_bytes, cert_bytes,
-	preauth, counter, total, guaranteed, currency, resume_key, created_at, stored_at, cancelled_at, owed`
+// The columns of an ask, in the order of askValues and scanAsk: those that
+// stay, and those that may change.
+const (
+	askFixed   = `request, payment, customer, created_at`
+	askChanges = `voucher, receipt, cancel, code, customer_cert, request_bytes, voucher_bytes, cert_bytes,
+		preauth, counter, total, guaranteed, currency, resume_key, stored_at, cancelled_at, owed`
+	askColumns = askFixed + `, ` + askChanges
+)
 
 func askValues(a *Ask) []any {
 	return []any{
-		fixed(a.Request), fixed(a.Payment), optional(a.Voucher), a.Receipt, string(a.Cancel), a.Code,
-		fixed(a.Customer), a.CustomerCert, a.RequestBytes, a.VoucherBytes, a.CertBytes,
+		fixed(a.Request), fixed(a.Payment), fixed(a.Customer), ms(a.CreatedAt),
+		optional(a.Voucher), a.Receipt, string(a.Cancel), a.Code, a.CustomerCert, a.RequestBytes, a.VoucherBytes, a.CertBytes,
 		optional(a.Preauth), a.Counter, a.Total, a.Guaranteed, a.Currency, a.ResumeKey[:],
-		ms(a.CreatedAt), ms(a.StoredAt), ms(a.CancelledAt), a.Owed,
+		ms(a.StoredAt), ms(a.CancelledAt), a.Owed,
 	}
 }
 
 func scanAsk(r row) (Ask, error) {
 	var a Ask
-	err := r.Scan(into{a.Request[:]}, into{a.Payment[:]}, into{a.Voucher[:]}, &a.Receipt, &a.Cancel, &a.Code,
-		into{a.Customer[:]}, &a.CustomerCert, &a.RequestBytes, &a.VoucherBytes, &a.CertBytes,
+	err := r.Scan(into{a.Request[:]}, into{a.Payment[:]}, into{a.Customer[:]}, clock{&a.CreatedAt},
+		into{a.Voucher[:]}, &a.Receipt, &a.Cancel, &a.Code, &a.CustomerCert, &a.RequestBytes, &a.VoucherBytes, &a.CertBytes,
 		into{a.Preauth[:]}, &a.Counter, &a.Total, &a.Guaranteed, &a.Currency, into{a.ResumeKey[:]},
-		clock{&a.CreatedAt}, clock{&a.StoredAt}, clock{&a.CancelledAt}, &a.Owed)
+		clock{&a.StoredAt}, clock{&a.CancelledAt}, &a.Owed)
 	return a, err
 }
 
-// saveAsk inserts an ask or replaces the one of that request.
+// saveAsk inserts an ask or replaces the one of that request. Its payment,
+// customer and time of creation stay.
 func (t *tx) saveAsk(a *Ask) error {
-	n, err := t.affect(`UPDATE asks SET (`+askColumns+`) = (`+marks(count(askColumns))+`) WHERE request = ?`,
-		append(askValues(a), fixed(a.Request))...)
+	n, err := t.affect(`UPDATE asks SET (`+askChanges+`) = (`+marks(count(askChanges))+`) WHERE request = ?`,
+		append(askValues(a)[count(askFixed):], fixed(a.Request))...)
 	if err != nil || n == 1 {
 		return err
 	}

@@ -8,30 +8,37 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// attemptColumns are the columns of an attempt, in the order of
-// attemptValues and scanAttempt.
-const attemptColumns = `request, payment, business, state, rev, voucher, charge, cancel, receipt, notified, doubtful, settled, reason, updated_at,
-	request_bytes, voucher_bytes, receipt_bytes, cancel_bytes, decline_bytes, verdict_bytes,
-	amount, tip, currency, guaranteed, preauth, counter, instrument, delegated, resume_key, code, online,
-	settle_by, created_at, expires_at, cancel_acked, latest`
+// The columns of an attempt, in the order of attemptValues and scanAttempt:
+// those that stay, and those that a step may change. An update names only
+// these, since SQLite rewrites every index of a column that it names.
+const (
+	attemptFixed   = `request, payment, business, created_at, latest`
+	attemptChanges = `state, rev, voucher, charge, cancel, receipt, notified, doubtful, settled, reason, updated_at,
+		request_bytes, voucher_bytes, receipt_bytes, cancel_bytes, decline_bytes, verdict_bytes,
+		amount, tip, currency, guaranteed, preauth, counter, instrument, delegated, resume_key, code, online,
+		settle_by, expires_at, cancel_acked`
+	attemptColumns = attemptFixed + `, ` + attemptChanges
+)
 
 func attemptValues(a *Attempt) []any {
 	return []any{
-		fixed(a.Request), fixed(a.Payment), fixed(a.Business), string(a.State), a.Rev, optional(a.Voucher),
+		fixed(a.Request), fixed(a.Payment), fixed(a.Business), ms(a.CreatedAt), a.Latest,
+		string(a.State), a.Rev, optional(a.Voucher),
 		a.Charge, a.Cancel, a.Receipt, a.Notified, a.Doubtful, a.Settled, a.Reason, ms(a.UpdatedAt),
 		a.RequestBytes, a.VoucherBytes, a.ReceiptBytes, a.CancelBytes, a.DeclineBytes, a.VerdictBytes,
 		a.Amount, a.Tip, a.Currency, a.Guaranteed, optional(a.Preauth), a.Counter, optional(a.Instrument), a.Delegated,
-		a.ResumeKey[:], a.Code, a.Online, ms(a.SettleBy), ms(a.CreatedAt), ms(a.ExpiresAt), a.CancelAcked, a.Latest,
+		a.ResumeKey[:], a.Code, a.Online, ms(a.SettleBy), ms(a.ExpiresAt), a.CancelAcked,
 	}
 }
 
 func scanAttempt(r row) (Attempt, error) {
 	var a Attempt
-	err := r.Scan(into{a.Request[:]}, into{a.Payment[:]}, into{a.Business[:]}, &a.State, &a.Rev, into{a.Voucher[:]},
+	err := r.Scan(into{a.Request[:]}, into{a.Payment[:]}, into{a.Business[:]}, clock{&a.CreatedAt}, &a.Latest,
+		&a.State, &a.Rev, into{a.Voucher[:]},
 		&a.Charge, &a.Cancel, &a.Receipt, &a.Notified, &a.Doubtful, &a.Settled, &a.Reason, clock{&a.UpdatedAt},
 		&a.RequestBytes, &a.VoucherBytes, &a.ReceiptBytes, &a.CancelBytes, &a.DeclineBytes, &a.VerdictBytes,
 		&a.Amount, &a.Tip, &a.Currency, &a.Guaranteed, into{a.Preauth[:]}, &a.Counter, into{a.Instrument[:]}, &a.Delegated,
-		into{a.ResumeKey[:]}, &a.Code, &a.Online, clock{&a.SettleBy}, clock{&a.CreatedAt}, clock{&a.ExpiresAt}, &a.CancelAcked, &a.Latest)
+		into{a.ResumeKey[:]}, &a.Code, &a.Online, clock{&a.SettleBy}, clock{&a.ExpiresAt}, &a.CancelAcked)
 	return a, err
 }
 
@@ -43,7 +50,6 @@ type attemptBefore struct {
 	voucher     preauth.Hash
 	cancelOrder int64
 	cancelAcked bool
-	latest      bool
 }
 
 func scanAttemptBefore(r row) (attemptBefore, error) {
@@ -53,7 +59,7 @@ func scanAttemptBefore(r row) (attemptBefore, error) {
 	var amount, tip, guaranteed int64
 	var currency string
 	err := r.Scan(&b.rev, &state, into{b.voucher[:]}, into{on[:]}, &amount, &tip, &guaranteed, &currency,
-		&b.cancelOrder, &b.cancelAcked, &b.latest)
+		&b.cancelOrder, &b.cancelAcked)
 	b.books = attemptBooks(state, b.voucher, on, amount, tip, guaranteed, currency)
 	return b, err
 }
@@ -62,7 +68,7 @@ func scanAttemptBefore(r row) (attemptBefore, error) {
 // to holds and counters.
 func (t *tx) saveAttempt(a *Attempt) error {
 	old, err := one(t.ctx, t.s, scanAttemptBefore, `SELECT rev, state, voucher, preauth, amount, tip, guaranteed, currency,
-		cancel_order, cancel_acked, latest FROM attempts WHERE request = ?`, fixed(a.Request))
+		cancel_order, cancel_acked FROM attempts WHERE request = ?`, fixed(a.Request))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -71,7 +77,7 @@ func (t *tx) saveAttempt(a *Attempt) error {
 	}
 	next := *a
 	next.CancelAcked = a.CancelAcked || old.cancelAcked
-	next.Latest = a.Rev == 1 || old.latest
+	next.Latest = true // of an insertion
 	order := old.cancelOrder
 	if order == 0 && len(a.CancelBytes) > 0 {
 		order = t.head.changes
@@ -79,8 +85,8 @@ func (t *tx) saveAttempt(a *Attempt) error {
 	if a.Rev == 1 {
 		err = t.insertAttempt(&next, order)
 	} else {
-		err = t.swap(`UPDATE attempts SET (`+attemptColumns+`, cancel_order) = (`+marks(count(attemptColumns))+`, ?) WHERE request = ? AND rev = ?`,
-			append(attemptValues(&next), order, fixed(a.Request), a.Rev-1)...)
+		err = t.swap(`UPDATE attempts SET (`+attemptChanges+`, cancel_order) = (`+marks(count(attemptChanges))+`, ?) WHERE request = ? AND rev = ?`,
+			append(attemptValues(&next)[count(attemptFixed):], order, fixed(a.Request), a.Rev-1)...)
 	}
 	if err != nil {
 		return err

@@ -118,11 +118,15 @@ func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadli
 	if err != nil {
 		return nil, oldest, deadline, err
 	}
-	oldest, err = earliest(ctx, s, queryOldestAttempt, queryOldestSale)
-	if err != nil {
-		return nil, oldest, deadline, err
+	oldest, err = earliest(ctx, s, oldest, queryOldestAttempt)
+	for _, state := range []payment.State{payment.Awaiting, payment.Provisional} {
+		if err == nil {
+			oldest, err = earliest(ctx, s, oldest, queryOldestSale, string(state))
+		}
 	}
-	deadline, err = earliest(ctx, s, queryDeadline)
+	if err == nil {
+		deadline, err = earliest(ctx, s, deadline, queryDeadline)
+	}
 	return sums, oldest, deadline, err
 }
 
@@ -131,27 +135,20 @@ func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadli
 const (
 	queryOldestAttempt = `SELECT created_at FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL')
 		AND created_at >= 0 AND state <> 'REQUESTED' ORDER BY created_at LIMIT 1`
-	queryOldestSale = `SELECT created_at FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at LIMIT 1`
+	queryOldestSale = `SELECT created_at FROM sales WHERE state = ? AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL') ORDER BY created_at LIMIT 1`
 	queryDeadline   = `SELECT deadline FROM outbox WHERE deadline >= 0 AND +kind = 'CLAIM' ORDER BY deadline LIMIT 1`
 )
 
-// earliest returns the earliest of the times that the queries answer.
-func earliest(ctx context.Context, s *Store, queries ...string) (time.Time, error) {
-	var first time.Time
-	for _, q := range queries {
-		err := s.each(ctx, q, nil, func(r row) error {
-			var at time.Time
-			if err := r.Scan(clock{&at}); err != nil {
-				return err
-			}
-			if first.IsZero() || at.Before(first) {
-				first = at
-			}
-			return nil
-		})
-		if err != nil {
-			return time.Time{}, err
+// earliest returns the time that the query answers, or the one before if that
+// is earlier; zero is no time.
+func earliest(ctx context.Context, s *Store, before time.Time, query string, args ...any) (time.Time, error) {
+	err := s.each(ctx, query, args, func(r row) error {
+		var at time.Time
+		err := r.Scan(clock{&at})
+		if before.IsZero() || at.Before(before) {
+			before = at
 		}
-	}
-	return first, nil
+		return err
+	})
+	return before, err
 }

@@ -66,6 +66,22 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// TestUnsyncedPlans: the few payments that are not synced are looked up one by
+// one, however long the history is.
+func TestUnsyncedPlans(t *testing.T) {
+	s := openAt(t, t.TempDir(), Business)
+	for _, l := range []listing{listSales, listAttempts} {
+		query, _, err := l.query(Filter{Unsynced: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(planOf(t, s, query), "\n")
+		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "_list") {
+			t.Errorf("%s\n%s", query, plan)
+		}
+	}
+}
+
 // planOf returns how SQLite goes about a query.
 func planOf(t *testing.T, s *Store, query string) []string {
 	t.Helper()

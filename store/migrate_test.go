@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -165,53 +164,5 @@ func TestBackup(t *testing.T) {
 	}
 	if st, err := s.Stats(t.Context()); err != nil || !st.Writable || st.SchemaVersion != 1 || st.Bytes < 4096 {
 		t.Errorf("stats: %+v %v", st, err)
-	}
-}
-
-// TestVersion1 opens a store as version 1 of the schema left it, with
-// whatever migrations there are by now, and reads all of it.
-func TestVersion1(t *testing.T) {
-	for _, role := range []string{Business, Customer} {
-		t.Run(role, func(t *testing.T) {
-			dir := t.TempDir()
-			loadFixture(t, filepath.Join("testdata", "v1-"+role+".sql"), filepath.Join(dir, fileName))
-			s := openAt(t, dir, role)
-			sound(t, s)
-			if events, err := s.Events(t.Context(), 0, 100); err != nil || len(events) != 3 {
-				t.Errorf("%d events: %v", len(events), err)
-			}
-			if role == Business {
-				v, err := s.Sale(t.Context(), idOf("payment", 1))
-				if err != nil || v.State != payment.Provisional || len(v.Asks) != 2 || v.Guaranteed != 6_00 {
-					t.Errorf("sale: %v %+v", err, v)
-				}
-				return
-			}
-			a, err := s.Attempt(t.Context(), hashOf("request", 1))
-			if err != nil || a.State != payment.Settled || string(a.VoucherBytes) != "a signed voucher" {
-				t.Errorf("attempt: %v %+v", err, a)
-			}
-			w, err := s.Authorization(t.Context(), authorization(t, 1).ID())
-			if err != nil || w.Held != 12_00 || w.Spent != 12_00 || w.Counter != 2 || len(w.Unacked) != 0 {
-				t.Errorf("pre-authorization: %v %+v", err, w)
-			}
-		})
-	}
-}
-
-// loadFixture makes a database file from the statements in another.
-func loadFixture(t *testing.T, sqlFile, path string) {
-	t.Helper()
-	script, err := os.ReadFile(sqlFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := touch(path); err != nil {
-		t.Fatal(err)
-	}
-	db := connect(path, url.Values{"_foreign_keys": {"OFF"}})
-	_, err = db.ExecContext(t.Context(), string(script))
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -25,12 +25,12 @@ var (
 	listSales = listing{
 		columns: saleColumns, table: "sales", key: "id", where: "1",
 		unsynced: `SELECT payment FROM outbox WHERE kind = 'CLAIM'
-			UNION SELECT id FROM sales WHERE state = 'AWAITING' AND state IN ('OPEN', 'AWAITING')`,
+			UNION ALL SELECT id FROM sales WHERE state = 'AWAITING' AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL')`,
 	}
 	listAttempts = listing{
 		columns: attemptColumns, table: "attempts", key: "request", where: "latest = 1",
 		unsynced: `SELECT request FROM outbox WHERE kind = 'CLAIM'
-			UNION SELECT request FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND state <> 'REQUESTED'`,
+			UNION ALL SELECT request FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND created_at >= 0 AND state <> 'REQUESTED'`,
 	}
 )
 

@@ -8,24 +8,30 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// saleColumns are the columns of a sale, in the order of saleValues and
-// scanSale.
-const saleColumns = `id, state, rev, winner, tip, guaranteed, settled, reason, updated_at,
-	amount, currency, reference, policy, tip_allowed, tip_max, tag, online, verdict_bytes, created_at, deadline`
+// The columns of a sale, in the order of saleValues and scanSale: those that
+// stay, and those that a step may change.
+const (
+	saleFixed   = `id, created_at`
+	saleChanges = `state, rev, winner, tip, guaranteed, settled, reason, updated_at,
+		amount, currency, reference, policy, tip_allowed, tip_max, tag, online, verdict_bytes, deadline`
+	saleColumns = saleFixed + `, ` + saleChanges
+)
 
 func saleValues(v *Sale) []any {
 	return []any{
-		fixed(v.ID), string(v.State), v.Rev, optional(v.Winner), v.Tip, v.Guaranteed, v.Settled, v.Reason, ms(v.UpdatedAt),
+		fixed(v.ID), ms(v.CreatedAt),
+		string(v.State), v.Rev, optional(v.Winner), v.Tip, v.Guaranteed, v.Settled, v.Reason, ms(v.UpdatedAt),
 		v.Amount, v.Currency, v.Reference, string(v.Policy), v.TipAllowed, v.TipMax, optional(v.Tag), v.Online, v.VerdictBytes,
-		ms(v.CreatedAt), ms(v.Deadline),
+		ms(v.Deadline),
 	}
 }
 
 func scanSale(r row) (Sale, error) {
 	var v Sale
-	err := r.Scan(into{v.ID[:]}, &v.State, &v.Rev, into{v.Winner[:]}, &v.Tip, &v.Guaranteed, &v.Settled, &v.Reason, clock{&v.UpdatedAt},
+	err := r.Scan(into{v.ID[:]}, clock{&v.CreatedAt},
+		&v.State, &v.Rev, into{v.Winner[:]}, &v.Tip, &v.Guaranteed, &v.Settled, &v.Reason, clock{&v.UpdatedAt},
 		&v.Amount, &v.Currency, &v.Reference, &v.Policy, &v.TipAllowed, &v.TipMax, into{v.Tag[:]}, &v.Online, &v.VerdictBytes,
-		clock{&v.CreatedAt}, clock{&v.Deadline})
+		clock{&v.Deadline})
 	return v, err
 }
 
@@ -57,8 +63,8 @@ func (t *tx) saveSale(v *Sale) error {
 	if v.Rev == 1 {
 		err = t.exec(`INSERT INTO sales (`+saleColumns+`) VALUES (`+marks(count(saleColumns))+`)`, saleValues(v)...)
 	} else {
-		err = t.swap(`UPDATE sales SET (`+saleColumns+`) = (`+marks(count(saleColumns))+`) WHERE id = ? AND rev = ?`,
-			append(saleValues(v), fixed(v.ID), v.Rev-1)...)
+		err = t.swap(`UPDATE sales SET (`+saleChanges+`) = (`+marks(count(saleChanges))+`) WHERE id = ? AND rev = ?`,
+			append(saleValues(v)[count(saleFixed):], fixed(v.ID), v.Rev-1)...)
 	}
 	if err != nil {
 		return err
@@ -68,7 +74,8 @@ func (t *tx) saveSale(v *Sale) error {
 
 const (
 	querySale     = `SELECT ` + saleColumns + ` FROM sales WHERE id = ?`
-	queryOpenSale = `SELECT ` + saleColumns + ` FROM sales WHERE state IN ('OPEN', 'AWAITING') AND created_at >= 0 ORDER BY created_at DESC LIMIT 1`
+	queryOpenSale = `SELECT ` + saleColumns + ` FROM sales WHERE state = ? AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL')
+		ORDER BY created_at DESC LIMIT 1`
 )
 
 // Sale returns the business's payment of that id, with its Asks. The error
@@ -77,15 +84,17 @@ func (s *Store) Sale(ctx context.Context, id preauth.ID) (Sale, error) {
 	return s.sale(ctx, querySale, fixed(id))
 }
 
-// OpenSale returns the payment that waits for a customer or for a verdict,
-// the newest if there are several, with its Asks. ok is false if there is
-// none.
+// OpenSale returns the payment that waits for a customer or, if there is
+// none, the newest that waits for a verdict, with its Asks. ok is false if
+// there is neither.
 func (s *Store) OpenSale(ctx context.Context) (v Sale, ok bool, err error) {
-	v, err = s.sale(ctx, queryOpenSale)
-	if errors.Is(err, ErrNotFound) {
-		return Sale{}, false, nil
+	for _, state := range []payment.State{payment.Open, payment.Awaiting} {
+		v, err = s.sale(ctx, queryOpenSale, string(state))
+		if !errors.Is(err, ErrNotFound) {
+			return v, err == nil, err
+		}
 	}
-	return v, err == nil, err
+	return Sale{}, false, nil
 }
 
 func (s *Store) sale(ctx context.Context, query string, args ...any) (Sale, error) {

@@ -134,8 +134,7 @@ CREATE TABLE sales (
     deadline      INTEGER NOT NULL CHECK (deadline >= 0)
 ) STRICT;
 CREATE INDEX sales_list ON sales (created_at, id);
-CREATE INDEX sales_waiting ON sales (created_at) WHERE state IN ('OPEN', 'AWAITING');
-CREATE INDEX sales_unsettled ON sales (created_at) WHERE state IN ('AWAITING', 'PROVISIONAL');
+CREATE INDEX sales_unfinished ON sales (state, created_at) WHERE state IN ('OPEN', 'AWAITING', 'PROVISIONAL');
 -- One payment is OPEN per till.
 CREATE UNIQUE INDEX sales_open ON sales (state) WHERE state = 'OPEN';
 
