@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+
+	"github.com/vipaso/vipasod/preauth/money"
+	"github.com/vipaso/vipasod/syncer"
+	"github.com/vipaso/vipasod/syncer/outbox"
+)
+
+// SyncPayments hands everything over and streams what the backend says of each
+// item, then the count and sum. With nothing to hand over there is only a
+// summary. The error wraps syncer.ErrOffline, syncer.ErrNotEnrolled or
+// syncer.ErrTotals; verdicts that were streamed before it stand.
+func (h *history) SyncPayments(_ *paymentv1.SyncPaymentsRequest, stream grpc.ServerStreamingServer[paymentv1.SyncPaymentsResponse]) error {
+	summary, err := h.d.syncNow(stream.Context(), func(v *paymentv1.SyncVerdict) error {
+		return stream.Send(&paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Verdict{Verdict: v}})
+	})
+	if err != nil {
+		return err
+	}
+	return stream.Send(&paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Summary{Summary: summary}})
+}
+
+// syncNow hands everything over and calls tell with each verdict. A caller who
+// stops listening does not stop it.
+func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict) error) (*paymentv1.SyncSummary, error) {
+	var deaf error
+	sum, err := d.sync.SyncNow(ctx, func(r syncer.Result) {
+		if r.Err != nil || deaf != nil {
+			return
+		}
+		v, err := d.verdictProto(ctx, r)
+		if err == nil {
+			err = tell(v)
+		}
+		deaf = err
+	})
+	d.changed.fire()
+	if err != nil {
+		return nil, err
+	}
+	return summaryProto(sum), deaf
+}
+
+// verdictProto returns a verdict as the API shows it, with the state that has
+// followed from it.
+func (d *Device) verdictProto(ctx context.Context, r syncer.Result) (*paymentv1.SyncVerdict, error) {
+	it, v := r.Item, r.Verdict.Body
+	p := &paymentv1.SyncVerdict{
+		PaymentId: it.Payment.String(), RequestHash: it.Key.Request.String(), Currency: it.Currency,
+		Total: money.Format(it.Total, it.Currency), SettledAmount: money.Format(v.GetAmount(), it.Currency), Reason: v.GetReason(),
+	}
+	if d.business() {
+		s, err := d.store.Sale(ctx, it.Payment)
+		p.State = stateProto(s.State)
+		return p, err
+	}
+	a, err := d.store.Attempt(ctx, it.Key.Request)
+	p.State = stateProto(a.State)
+	return p, err
+}
+
+// summaryProto returns count and sum as the API shows them.
+func summaryProto(s syncer.Summary) *paymentv1.SyncSummary {
+	p := &paymentv1.SyncSummary{Synced: uint32(s.Synced), Remaining: uint32(s.Remaining)}
+	for _, t := range s.Totals {
+		p.Totals = append(p.Totals, totalProto(t))
+	}
+	return p
+}
+
+func totalProto(t outbox.Total) *paymentv1.SyncTotal {
+	return &paymentv1.SyncTotal{
+		Currency: t.Currency, Verdict: strings.TrimPrefix(t.Outcome.String(), "OUTCOME_"), Count: t.Count,
+		Sum: money.Format(t.Sum, t.Currency), SettledSum: money.Format(t.Settled, t.Currency),
+	}
+}
