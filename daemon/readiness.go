@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/daemon/catalogue"
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/money"
+	"github.com/vipaso/vipasod/store"
+)
+
+// checkReadiness says whether a payment could be made with no network, of a
+// given amount or of any, and if not every reason with its next step.
+func (d *Device) checkReadiness(ctx context.Context, req *paymentv1.CheckReadinessRequest) (*paymentv1.CheckReadinessResponse, error) {
+	amount := money.Amount{Currency: req.GetCurrency()}
+	if req.GetAmount() != "" {
+		var err error
+		if amount, err = amountIn(req.GetAmount(), req.GetCurrency()); err != nil {
+			return nil, err
+		}
+	}
+	found, err := d.obstacles(ctx, amount)
+	if err != nil {
+		return nil, err
+	}
+	resp := &paymentv1.CheckReadinessResponse{Ready: len(found) == 0}
+	for _, err := range found {
+		resp.Problems = append(resp.Problems, problemOf(err))
+	}
+	return resp, nil
+}
+
+// problemOf explains a reason why a device is not ready.
+func problemOf(err error) *paymentv1.ReadinessProblem {
+	reason, _ := reasonOf(err)
+	p := &paymentv1.ReadinessProblem{Reason: reason, Detail: err.Error()}
+	if e, ok := catalogue.Lookup(reason); ok {
+		p.Detail, p.NextStep = message(e, err), e.Next
+	}
+	return p
+}
+
+// obstacles returns everything that keeps the device from an offline payment
+// of an amount; a zero amount is any.
+func (d *Device) obstacles(ctx context.Context, amount money.Amount) ([]error, error) {
+	var found []error
+	note := func(err error) {
+		if err != nil {
+			found = append(found, err)
+		}
+	}
+	note(d.radioUsable())
+	stats, err := d.store.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	note(storeUsable(stats))
+	note(d.clockPlausible())
+	who, err := d.enrolled()
+	note(err)
+	if err != nil {
+		return found, nil // nothing else can be judged
+	}
+	note(bundleFresh(who.trust, d.now()))
+	e, err := d.exposure(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	note(withinLimits(e, amount))
+	if d.business() {
+		return found, nil
+	}
+	auths, err := d.store.Authorizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	note(covered(auths, amount, d.now()))
+	return found, nil
+}
+
+// radioUsable says why the radio cannot be used, if so.
+func (d *Device) radioUsable() error {
+	if d.opt.Radio == nil {
+		return d.noRadio()
+	}
+	if s := d.opt.Radio.Status(); !s.Up {
+		return &link.AdapterError{Reason: s.Reason, Detail: s.Detail}
+	}
+	return nil
+}
+
+// noRadio says why there is no radio.
+func (d *Device) noRadio() error {
+	return fmt.Errorf("%w: %w", errNoRadio, &link.AdapterError{Reason: firstOf(d.opt.RadioReason, catalogue.AdapterNotConfigured)})
+}
+
+// storeUsable says why the store takes no writes, if so.
+func storeUsable(s store.Stats) error {
+	if s.Writable {
+		return nil
+	}
+	for _, row := range errorTable {
+		if row.reason == s.Reason {
+			return row.err
+		}
+	}
+	return fmt.Errorf("%s: %w", s.Reason, store.ErrReadOnly)
+}
+
+// clockPlausible says whether the wall clock contradicts the backend.
+func (d *Device) clockPlausible() error {
+	if !d.clock.Regressed() {
+		return nil
+	}
+	return fmt.Errorf("it is at least %s: %w", d.clock.Floor().UTC().Format(time.RFC3339), errClock)
+}
+
+// bundleFresh says whether the trust bundle is too old to judge others.
+func bundleFresh(t preauth.Trust, now time.Time) error {
+	if age := now.Sub(t.SignedAt()); age > preauth.BundleMaxAge {
+		return fmt.Errorf("%s old: %w", age.Truncate(time.Minute), preauth.ErrBundleStale)
+	}
+	return nil
+}
+
+// withinLimits says which limit keeps the device from a payment of an amount,
+// or from any.
+func withinLimits(e preauth.Exposure, amount money.Amount) error {
+	if amount.Minor > 0 {
+		return e.Check(amount.Currency, amount.Minor)
+	}
+	var first error = fmt.Errorf("no currency is allowed: %w", preauth.ErrLimitPayment)
+	for i, currency := range slices.Sorted(maps.Keys(e.Limits)) {
+		err := e.Check(currency, 1)
+		if err == nil {
+			return nil
+		}
+		if i == 0 {
+			first = err
+		}
+	}
+	return first
+}
+
+// covered says why no pre-authorization covers an amount; of several reasons
+// the one that is closest to a payment.
+func covered(auths []store.Authorization, amount money.Amount, now time.Time) error {
+	best := fmt.Errorf("%s: %w", firstOf(amount.Currency, "any currency"), preauth.ErrNotAvailable)
+	rank := 0
+	for _, a := range auths {
+		if amount.Currency != "" && a.Cert.Body.Currency != amount.Currency || len(a.Cert.Body.BoundTo) > 0 {
+			continue
+		}
+		r, err := coverage(a, amount.Minor, now)
+		if err == nil {
+			return nil
+		}
+		if r > rank {
+			rank, best = r, err
+		}
+	}
+	return best
+}
+
+// coverage says why a pre-authorization does not cover an amount, and how
+// close that is to covering it.
+func coverage(a store.Authorization, minor int64, now time.Time) (rank int, err error) {
+	switch s := a.Status(now); {
+	case s == preauth.Voided:
+		return 1, fmt.Errorf("%s: %w", a.ID(), preauth.ErrVoided)
+	case s == preauth.Expired:
+		return 2, fmt.Errorf("%s: %w", a.ID(), preauth.ErrPreauthExpired)
+	case a.Counter >= a.Cert.Body.PaymentsMax:
+		return 3, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, preauth.ErrCount)
+	case a.Largest(now) < max(1, minor):
+		return 4, fmt.Errorf("%s covers %s %s: %w", a.ID(), money.Format(a.Largest(now), a.Cert.Body.Currency), a.Cert.Body.Currency, preauth.ErrInsufficient)
+	}
+	return 0, nil
+}
