@@ -20,13 +20,14 @@ import (
 	"github.com/vipaso/vipasod/syncer"
 )
 
-// Options is what a Device is made of. Store and Keys are required.
+// Options is what a Device is made of. Store, Keys and Dir are required.
 type Options struct {
 	Role        peerv1.Role
 	DisplayName string // local; customers see the certified name
 	Version     string
 	Store       *store.Store
 	Keys        Keys
+	Dir         string // where the store and the key files are
 	// Radio is nil while no adapter is configured; RadioReason then says why,
 	// as a reason of the error catalogue.
 	Radio       link.Radio
@@ -51,6 +52,7 @@ type Device struct {
 	store   *store.Store
 	sync    *syncer.Syncer
 	hub     *hub
+	ears    *ears
 	clock   *clock
 	started time.Time
 
@@ -91,7 +93,7 @@ func New(ctx context.Context, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.hub, d.clock = newHub(o.Store, head), newClock(floor)
+	d.hub, d.clock, d.ears = newHub(o.Store, head), newClock(floor), newEars(o.Radio)
 	who, err := d.whoIs(id)
 	if err != nil {
 		return nil, err

@@ -108,11 +108,16 @@ func (d *Device) salePage(ctx context.Context, f store.Filter) ([]*paymentv1.Pay
 	if err != nil {
 		return nil, "", err
 	}
+	waiting, err := d.waitingSales(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
 	page := make([]*paymentv1.Payment, len(sales))
 	for i, s := range sales {
 		if page[i], err = d.paymentOfSale(ctx, s); err != nil {
 			return nil, "", err
 		}
+		page[i].Synced = page[i].Synced && !waiting[s.ID]
 	}
 	return page, next, nil
 }
@@ -122,20 +127,33 @@ func (d *Device) attemptPage(ctx context.Context, f store.Filter) ([]*paymentv1.
 	if err != nil {
 		return nil, "", err
 	}
-	waiting, err := d.unjudged(ctx, f)
+	waiting, err := d.waitingAttempts(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
 	page := make([]*paymentv1.Payment, len(attempts))
 	for i, a := range attempts {
-		page[i] = attemptProto(a, attemptSynced(a, waiting))
+		page[i] = attemptProto(a, !a.State.Unfinished() && !waiting[a.Request])
 	}
 	return page, next, nil
 }
 
-// unjudged returns which of the attempts on a page the backend has not judged.
-// A page of these alone, from the same place on, holds all of them.
-func (d *Device) unjudged(ctx context.Context, f store.Filter) (map[preauth.Hash]bool, error) {
+// waitingSales returns which sales on a page still wait for the backend's
+// word, whatever their state. A page of these alone, from the same place on,
+// holds all of them.
+func (d *Device) waitingSales(ctx context.Context, f store.Filter) (map[preauth.ID]bool, error) {
+	f.Unsynced = true
+	sales, _, err := d.store.Sales(ctx, f)
+	waiting := make(map[preauth.ID]bool, len(sales))
+	for _, s := range sales {
+		waiting[s.ID] = true
+	}
+	return waiting, err
+}
+
+// waitingAttempts is waitingSales of a customer: one whose hold has ended by
+// settle_by still asks what became of it.
+func (d *Device) waitingAttempts(ctx context.Context, f store.Filter) (map[preauth.Hash]bool, error) {
 	f.Unsynced = true
 	attempts, _, err := d.store.Attempts(ctx, f)
 	waiting := make(map[preauth.Hash]bool, len(attempts))
@@ -143,12 +161,6 @@ func (d *Device) unjudged(ctx context.Context, f store.Filter) (map[preauth.Hash
 		waiting[a.Request] = true
 	}
 	return waiting, err
-}
-
-// attemptSynced reports whether the backend has the last word on an attempt.
-// One whose hold has ended by settle_by still asks what became of it.
-func attemptSynced(a store.Attempt, waiting map[preauth.Hash]bool) bool {
-	return !a.State.Unfinished() && !waiting[a.Request]
 }
 
 // paymentByID returns a payment as the API shows it. The error wraps
@@ -162,7 +174,7 @@ func (d *Device) paymentByID(ctx context.Context, id preauth.ID) (*paymentv1.Pay
 		if err != nil {
 			return nil, err
 		}
-		return d.paymentOfSale(ctx, s)
+		return d.shownSale(ctx, s)
 	}
 	attempts, err := d.store.AttemptsOf(ctx, id)
 	if err != nil {
@@ -171,14 +183,33 @@ func (d *Device) paymentByID(ctx context.Context, id preauth.ID) (*paymentv1.Pay
 	if len(attempts) == 0 {
 		return nil, fmt.Errorf("%s: %w", id, errNoPayment)
 	}
-	return d.paymentOfAttempt(ctx, attempts[0])
+	return d.shownAttempt(ctx, attempts[0])
 }
 
-// paymentOfAttempt returns the payment as the API shows it.
-func (d *Device) paymentOfAttempt(ctx context.Context, a store.Attempt) (*paymentv1.Payment, error) {
-	waiting, err := d.unjudged(ctx, store.Filter{From: a.CreatedAt, To: a.CreatedAt.Add(time.Millisecond)})
+// around selects what was created in the millisecond of t.
+func around(t time.Time) store.Filter {
+	return store.Filter{From: t, To: t.Add(time.Millisecond)}
+}
+
+// shownSale returns one payment of a till as lists show it.
+func (d *Device) shownSale(ctx context.Context, s store.Sale) (*paymentv1.Payment, error) {
+	waiting, err := d.waitingSales(ctx, around(s.CreatedAt))
 	if err != nil {
 		return nil, err
 	}
-	return attemptProto(a, attemptSynced(a, waiting)), nil
+	p, err := d.paymentOfSale(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	p.Synced = p.Synced && !waiting[s.ID]
+	return p, nil
+}
+
+// shownAttempt returns one payment of a customer as lists show it.
+func (d *Device) shownAttempt(ctx context.Context, a store.Attempt) (*paymentv1.Payment, error) {
+	waiting, err := d.waitingAttempts(ctx, around(a.CreatedAt))
+	if err != nil {
+		return nil, err
+	}
+	return attemptProto(a, !a.State.Unfinished() && !waiting[a.Request]), nil
 }

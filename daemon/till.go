@@ -108,38 +108,46 @@ func (t *till) allDeclined(sale store.Sale) time.Time {
 // scan looks for customers while there is a reason to, and dials them one
 // after the other.
 func (t *till) scan(ctx context.Context, sessions *sync.WaitGroup) {
+	var ear *ear // nil while the till does not listen
+	defer func() { t.deafen(ctx, ear) }()
 	for ctx.Err() == nil {
 		wake := t.wake.wait()
 		aim := t.aim(ctx)
 		if t.d.opt.Radio == nil || !aim.any() {
-			t.scanning(ctx, false)
+			t.deafen(ctx, ear)
+			ear = nil
 			select {
 			case <-wake:
 			case <-ctx.Done():
 			}
 			continue
 		}
-		t.scanning(ctx, true)
-		seen, err := t.nextSighting(ctx, wake)
-		if err == nil {
+		if ear == nil {
+			var err error
+			if ear, err = t.d.ears.open(ctx); err != nil {
+				t.d.log.Warn("scan", "error", err)
+				pause(ctx, adapterPause)
+				continue
+			}
+		}
+		if seen, err := t.nextSighting(ctx, ear, wake); err == nil {
 			t.consider(ctx, aim, seen, sessions)
-		} else if errors.Is(err, link.ErrAdapter) {
-			pause(ctx, adapterPause)
 		}
 	}
 }
 
-func (t *till) scanning(ctx context.Context, on bool) {
-	if t.d.opt.Radio == nil {
+// deafen stops listening, if the till does.
+func (t *till) deafen(ctx context.Context, ear *ear) {
+	if ear == nil {
 		return
 	}
-	if err := t.d.opt.Radio.Scan(ctx, on); err != nil && ctx.Err() == nil {
-		t.d.log.Warn("scan", "on", on, "error", err)
+	if err := t.d.ears.close(ctx, ear); err != nil && ctx.Err() == nil {
+		t.d.log.Warn("scan not stopped", "error", err)
 	}
 }
 
 // nextSighting waits for an advertisement, but not past wake.
-func (t *till) nextSighting(ctx context.Context, wake <-chan struct{}) (link.Sighting, error) {
+func (t *till) nextSighting(ctx context.Context, ear *ear, wake <-chan struct{}) (link.Sighting, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -149,7 +157,7 @@ func (t *till) nextSighting(ctx context.Context, wake <-chan struct{}) (link.Sig
 		case <-ctx.Done():
 		}
 	}()
-	return t.d.opt.Radio.NextSighting(ctx)
+	return ear.next(ctx)
 }
 
 // aim is whom the till looks for.
