@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"path/filepath"
@@ -90,7 +91,9 @@ func (b *bench) open(o Options) {
 
 func (b *bench) close() {
 	b.grpc.Stop()
-	must(b.t, <-b.served)
+	if err := <-b.served; !errors.Is(err, grpc.ErrServerStopped) { // it may never have begun
+		must(b.t, err)
+	}
 	must(b.t, b.store.Close())
 }
 
@@ -462,4 +465,14 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// retryDelay is when an error says to come back.
+func retryDelay(err error) time.Duration {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.RetryDelay.AsDuration()
+		}
+	}
+	return 0
 }

@@ -144,7 +144,14 @@ func run(ctx context.Context, db *sql.DB, f func(Tx) error) error {
 // Tx is one transaction on the books. Its methods are the whole of the SQL.
 type Tx struct {
 	ctx context.Context
-	sql *sql.Tx
+	sql querier
+}
+
+// A querier is what Tx needs of a *sql.Tx.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 func (t Tx) exec(query string, args ...any) error {
