@@ -147,12 +147,15 @@ func TestSaleRefuses(t *testing.T) {
 	v, next := sale(1), sale(2)
 	a, b := ask(v, 1), ask(v, 2)
 	won := answered(a, idOf("preauth"), 7, 12_00)
+	far := v
+	far.Rev, far.State = 3, payment.Expired
 	tests := []struct {
 		name   string
 		change Change
 		err    error
 	}{
 		{"a sale that exists", Change{Sale: &v}, ErrConflict},
+		{"a revision of a sale too far", Change{Sale: &far}, ErrConflict},
 		{"a second open sale", Change{Sale: &next}, ErrConflict},
 		{"two vouchers with one counter", Change{Asks: []Ask{won, answered(b, idOf("preauth"), 7, 12_00)}}, ErrConflict},
 		{"a request of no sale", Change{Asks: []Ask{ask(next, 1)}}, nil},
@@ -290,6 +293,10 @@ func TestUnacked(t *testing.T) {
 	// A stale copy of the attempt does not take the acknowledgement back.
 	all[0] = stepped(all[0], payment.Cancelled)
 	commit(t, s, &Change{Attempts: []Attempt{all[0]}})
+	expect(2, 1)
+	// A Cancel that comes again keeps its place.
+	all[2] = stepped(all[2], payment.Cancelled)
+	commit(t, s, &Change{Attempts: []Attempt{all[2]}})
 	expect(2, 1)
 	all[2].CancelAcked = true
 	commit(t, s, &Change{Attempts: []Attempt{stepped(all[2], payment.Cancelled)}})

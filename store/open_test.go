@@ -85,6 +85,29 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
+// TestDamagedPage: damage to any page at all is found when the store is
+// opened, not when somebody needs the page.
+func TestDamagedPage(t *testing.T) {
+	good := filled(t, t.TempDir())
+	dir := t.TempDir()
+	for at := 4096; at < len(good); at += 4096 {
+		bad := bytes.Clone(good)
+		for i := range 8 {
+			bad[at+i] ^= 0x5a
+		}
+		if err := os.WriteFile(filepath.Join(dir, fileName), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(t.Context(), dir, Options{Role: Business})
+		if err == nil {
+			s.Close()
+		}
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("page %d of %d: %v", at/4096+1, len(good)/4096, err)
+		}
+	}
+}
+
 // TestDamagedLog: the store without its file, or with a log that was cut
 // off, loses nothing that it could keep.
 func TestDamagedLog(t *testing.T) {
