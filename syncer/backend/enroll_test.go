@@ -133,7 +133,7 @@ func TestEnrollment(t *testing.T) {
 		}, "KEY_IN_USE"},
 		{"a role that is none is refused", func() *backendv1.EnrollRequest {
 			return other.enrollment(used, 7)
-		}, "INVALID_ARGUMENT"},
+		}, "FIELD_INVALID"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestParseJWK(t *testing.T) {
 		`{`, `{}`, `{"kty":"RSA"}`, `{"kty":"EC","crv":"P-384","x":"` + zeros + `","y":"` + zeros + `"}`,
 		`{"kty":"EC","crv":"P-256","x":"` + zeros + `","y":"` + zeros + `"}`, `{"kty":"EC","crv":"P-256","x":"AA","y":"!"}`,
 	} {
-		if _, err := ParseJWK([]byte(bad)); Reason(err) != "INVALID_ARGUMENT" {
+		if _, err := ParseJWK([]byte(bad)); Reason(err) != "FIELD_INVALID" {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

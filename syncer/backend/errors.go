@@ -84,29 +84,29 @@ var conditions = []struct {
 	{ErrInstrument, codes.NotFound, "INSTRUMENT_NOT_FOUND"},
 	{ErrNotCapable, codes.FailedPrecondition, "NOT_PREAUTH_CAPABLE"},
 	{ErrCurrencyMismatch, codes.FailedPrecondition, "CURRENCY_MISMATCH"},
-	{ErrLimitTotal, codes.FailedPrecondition, "LIMIT_TOTAL"},
+	{ErrLimitTotal, codes.ResourceExhausted, "LIMIT_TOTAL"},
 	{ErrRequestIDReused, codes.AlreadyExists, "REQUEST_ID_REUSED"},
 	{ErrPreauth, codes.NotFound, "PREAUTH_NOT_FOUND"},
 	{ErrRequestInvalid, codes.InvalidArgument, "REQUEST_INVALID"},
-	{ErrRequestCancelled, codes.FailedPrecondition, "PAYMENT_STATE"},
+	{ErrRequestCancelled, codes.FailedPrecondition, "REQUEST_CANCELLED"},
 	{ErrBinding, codes.FailedPrecondition, "AMOUNT_MISMATCH"},
 	{ErrOverloaded, codes.Unavailable, "OVERLOADED"},
 	{ErrNotFound, codes.NotFound, "NOT_FOUND"},
-	{ErrInvalid, codes.InvalidArgument, "INVALID_ARGUMENT"},
+	{ErrInvalid, codes.InvalidArgument, "FIELD_INVALID"},
 	{ledger.ErrInsufficient, codes.FailedPrecondition, "INSUFFICIENT_FUNDS"},
 	{ledger.ErrAmount, codes.InvalidArgument, "AMOUNT_RANGE"},
 	{money.ErrCurrency, codes.InvalidArgument, "CURRENCY_UNKNOWN"},
 	{money.ErrRange, codes.InvalidArgument, "AMOUNT_RANGE"},
 	{preauth.ErrDecode, codes.InvalidArgument, "PEER_PROTOCOL"},
-	{context.Canceled, codes.Canceled, "CANCELED"},
-	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED"},
+	{context.Canceled, codes.Canceled, "CANCELLED"},
+	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE"},
 }
 
 // Reason returns the stable reason of an error, INTERNAL for one that is in
 // no table.
 func Reason(err error) string {
 	if s, ok := status.FromError(err); ok && s.Code() == codes.InvalidArgument {
-		return "INVALID_ARGUMENT"
+		return "FIELD_INVALID"
 	}
 	_, reason := condition(err)
 	return reason
@@ -155,7 +155,7 @@ func internal(err error) bool {
 }
 
 // translate is the interceptor that makes every error a status of the table.
-// A refusal of the validator gets the reason INVALID_ARGUMENT.
+// A refusal of the validator gets the reason FIELD_INVALID.
 func translate(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	resp, err := next(ctx, req)
 	if err == nil {
@@ -173,7 +173,7 @@ func translate(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.
 			return nil, err
 		}
 	}
-	with, err := s.WithDetails(&errdetails.ErrorInfo{Domain: domain, Reason: "INVALID_ARGUMENT"})
+	with, err := s.WithDetails(&errdetails.ErrorInfo{Domain: domain, Reason: "FIELD_INVALID"})
 	if err != nil {
 		return nil, s.Err()
 	}

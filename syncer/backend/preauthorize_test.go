@@ -34,8 +34,8 @@ func TestPreAuthorize(t *testing.T) {
 		{"one that cannot", ask(randomID(t), plain, 1, "USD"), "NOT_PREAUTH_CAPABLE"},
 		{"another currency", ask(randomID(t), s.card, 1, "EUR"), "CURRENCY_MISMATCH"},
 		{"more than the device may hold", ask(randomID(t), s.card, 400_01, "USD"), "LIMIT_TOTAL"},
-		{"nothing", ask(randomID(t), s.card, 0, "USD"), "INVALID_ARGUMENT"},
-		{"an id that is none", ask([]byte{1}, s.card, 1, "USD"), "INVALID_ARGUMENT"},
+		{"nothing", ask(randomID(t), s.card, 0, "USD"), "FIELD_INVALID"},
+		{"an id that is none", ask([]byte{1}, s.card, 1, "USD"), "FIELD_INVALID"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestDelegatedInstrument(t *testing.T) {
 		t.Errorf("certificate is %v", w.cert.Body)
 	}
 	s.till.expect(w.sale(s.till, 10_00).claim(), settled(10_00))
-	if Reason(s.admin.Delegate(s.ctx, s.card, s.phone.owner)) != "INVALID_ARGUMENT" ||
+	if Reason(s.admin.Delegate(s.ctx, s.card, s.phone.owner)) != "FIELD_INVALID" ||
 		Reason(s.admin.Delegate(s.ctx, preauth.ID{1}, kid.owner)) != "INSTRUMENT_NOT_FOUND" ||
 		Reason(s.admin.Delegate(s.ctx, s.card, preauth.ID{1})) != "NOT_FOUND" {
 		t.Error("a delegation that makes no sense was taken")
@@ -174,7 +174,7 @@ func TestBoundPreauthorizationIsRefused(t *testing.T) {
 		{"a tip that is not taken", strict, 20_01, "USD", "AMOUNT_MISMATCH"},
 		{"another currency", s.till.ask(20_00), 20_00, "EUR", "CURRENCY_MISMATCH"},
 		{"a forged request", forged, 20_00, "USD", "REQUEST_INVALID"},
-		{"a cancelled request", gone, 20_00, "USD", "PAYMENT_STATE"},
+		{"a cancelled request", gone, 20_00, "USD", "REQUEST_CANCELLED"},
 		{"more than there is", s.till.ask(500_01), 500_01, "USD", "INSUFFICIENT_FUNDS"},
 	}
 	for _, tt := range tests {
@@ -333,7 +333,7 @@ func TestOverload(t *testing.T) {
 	}
 	leave[0]()
 	_, err := enroll.Enroll(b.ctx, &backendv1.EnrollRequest{})
-	wantReason(t, err, "INVALID_ARGUMENT")
+	wantReason(t, err, "FIELD_INVALID")
 	leave[1]()
 }
 

@@ -136,6 +136,9 @@ func (v verifier) verdicts() error {
 		if err != nil {
 			v.report.problem(ruleSaid, "request "+r.hash.String(), "%v", err)
 		}
+		if err := v.cancelled(r); err != nil {
+			v.report.problem(ruleSigned, "Cancel of request "+r.hash.String(), "%v", err)
+		}
 	}
 	v.report.checked(ruleSaid, len(all))
 	return nil
@@ -179,7 +182,7 @@ func (v verifier) charge(c claim) error {
 	case row.guaranteed != 0 || (row.outcome == ledger.Settled) != full:
 		return errBooks
 	}
-	return v.cancelled(r)
+	return nil
 }
 
 // cancelled checks that a request counts as cancelled because its own till
@@ -267,12 +270,8 @@ func (v verifier) step(book *replay, cert preauth.PreauthCert, e arrival) error 
 		book.close()
 		return nil
 	case "CANCEL":
-		r, _, err := v.t.request(e.request)
-		if err != nil {
-			return err
-		}
 		book.cancel(e.request, e.at)
-		return v.cancelled(r)
+		return nil
 	}
 	c, ok, err := v.t.claim(e.request)
 	if err != nil || !ok {

@@ -179,7 +179,7 @@ func TestQueryTellsOnlyThoseConcerned(t *testing.T) {
 		})
 	}
 	_, err := s.till.calls.Query(s.ctx, &backendv1.QueryRequest{RequestHashes: [][]byte{{1}}})
-	wantReason(t, err, "INVALID_ARGUMENT")
+	wantReason(t, err, "FIELD_INVALID")
 }
 
 func TestVoucherWithoutReceiptMovesNothing(t *testing.T) {
