@@ -19,9 +19,9 @@ type draining struct {
 	s        *Syncer
 	each     func(Result)
 	tried    map[outbox.Key]bool
-	counted  map[[32]byte]bool // requests in sum.Totals
+	counted  map[preauth.Hash]bool // requests in sum.Totals
 	sum      Summary
-	mismatch error // wraps ErrTotals, of the last batch that had it
+	mismatch error // of the last batch that had one
 }
 
 // fresh returns the items that this pass has not tried.
@@ -118,6 +118,7 @@ func (d *draining) settle(ctx context.Context, decisions []outbox.Decision) erro
 		d.tried[one.Item.Key] = true
 		if one.Err == nil {
 			d.sum.Synced++
+			delete(d.s.waiting, one.Item.Key)
 			done = append(done, one)
 		} else {
 			stay = append(stay, d.postpone(ctx, one))
@@ -147,9 +148,7 @@ func (d *draining) postpone(ctx context.Context, one outbox.Decision) outbox.Ite
 	if it.Error != "" && it.Error != one.Item.Error {
 		d.s.log.WarnContext(ctx, "kept in the outbox", "payment", it.Payment, "kind", it.Key.Kind, "reason", it.Error, "error", err)
 	}
-	if d.s.nextItem.IsZero() || it.NextTry.Before(d.s.nextItem) {
-		d.s.nextItem = it.NextTry
-	}
+	d.s.waiting[it.Key] = it.NextTry
 	return it
 }
 

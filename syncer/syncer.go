@@ -57,9 +57,10 @@ type Syncer struct {
 	woken  chan struct{} // the backend may be there again
 	turns  chan struct{} // held by whoever hands over
 
-	refreshed time.Time // last Refresh; held with turns
-	nextItem  time.Time // earliest NextTry of what was postponed; held with turns
-	whole     bool      // the next turn takes what is not due yet, too; held with turns
+	// Held with turns.
+	refreshed time.Time                // last Refresh
+	waiting   map[outbox.Key]time.Time // NextTry of what was postponed
+	whole     bool                     // the next turn takes what is not due yet, too
 
 	mu      sync.Mutex
 	conn    *conn
@@ -72,7 +73,7 @@ type Syncer struct {
 func New(o Options) *Syncer {
 	s := &Syncer{
 		book: o.Book, log: o.Logger, pace: outbox.Pace{Splay: o.Splay, Max: o.RetryMax},
-		now: o.Now, dialer: o.Dial, entropy: o.Entropy, whole: true,
+		now: o.Now, dialer: o.Dial, entropy: o.Entropy, waiting: map[outbox.Key]time.Time{}, whole: true,
 		kicked: make(chan struct{}, 1), woken: make(chan struct{}, 1), turns: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 	}
@@ -172,8 +173,8 @@ func (s *Syncer) idle() time.Duration {
 	rest -= time.Duration(s.entropy() % uint64(rest/8+1))
 	s.turns <- struct{}{}
 	defer func() { <-s.turns }()
-	if !s.nextItem.IsZero() {
-		rest = min(rest, max(0, s.nextItem.Sub(s.now())))
+	for _, due := range s.waiting {
+		rest = min(rest, max(0, due.Sub(s.now())))
 	}
 	return rest
 }

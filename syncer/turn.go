@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/syncer/outbox"
 )
 
@@ -64,8 +66,9 @@ func (s *Syncer) turn(ctx context.Context, each func(Result)) (Summary, error) {
 	if s.whole || each != nil {
 		until = ever
 	}
-	sum, err := s.drain(ctx, until, each)
-	s.whole = gone(err) || s.whole && err != nil
+	sum, mismatch, err := s.drain(ctx, until, each)
+	s.whole = err != nil // not all was tried
+	err = errors.Join(err, mismatch)
 	s.complain(ctx, err)
 	if sum.Synced > 0 {
 		s.log.InfoContext(ctx, "synchronized", "items", sum.Synced, "remaining", sum.Remaining)
@@ -134,21 +137,22 @@ func (s *Syncer) runsOut(creds Credentials) bool {
 }
 
 // drain hands over what is due until nothing new is. Items that stay are
-// tried once per drain.
-func (s *Syncer) drain(ctx context.Context, until time.Time, each func(Result)) (Summary, error) {
-	d := &draining{s: s, each: each, tried: map[outbox.Key]bool{}, counted: map[[32]byte]bool{}}
-	s.nextItem = time.Time{}
+// tried once per drain. A mismatch of batches, which wraps ErrTotals or
+// outbox.ErrAnswer, does not keep the others from being handed over.
+func (s *Syncer) drain(ctx context.Context, until time.Time, each func(Result)) (sum Summary, mismatch, err error) {
+	d := &draining{s: s, each: each, tried: map[outbox.Key]bool{}, counted: map[preauth.Hash]bool{}}
+	maps.DeleteFunc(s.waiting, func(_ outbox.Key, due time.Time) bool { return !due.After(until) })
 	for {
 		due, err := s.book.Due(ctx, until, outbox.BatchItems+d.sum.Remaining)
 		if err != nil {
-			return d.sum, fmt.Errorf("read the outbox: %w", err)
+			return d.sum, d.mismatch, fmt.Errorf("read the outbox: %w", err)
 		}
 		batch := outbox.Compose(d.fresh(due))
 		if len(batch.Submit)+len(batch.Query)+len(batch.Broken) == 0 {
-			return d.sum, d.mismatch
+			return d.sum, d.mismatch, nil
 		}
 		if err := d.hand(ctx, batch); err != nil {
-			return d.sum, err
+			return d.sum, d.mismatch, err
 		}
 	}
 }
