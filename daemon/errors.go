@@ -149,7 +149,7 @@ func reasonOf(err error) (reason, field string) {
 	var adapter *link.AdapterError
 	switch {
 	case errors.As(err, &refused):
-		return refused.Reason, field
+		return backendReason(refused.Reason), field
 	case errors.As(err, &adapter):
 		return adapter.Reason, field
 	}
@@ -162,6 +162,15 @@ func reasonOf(err error) (reason, field string) {
 		return code, field
 	}
 	return catalogue.Internal, ""
+}
+
+// backendReason is a reason of the backend, if a call can have it: a newer
+// backend may know others.
+func backendReason(reason string) string {
+	if e, ok := catalogue.Lookup(reason); ok && e.GRPC != "" {
+		return reason
+	}
+	return catalogue.BackendRejected
 }
 
 func firstOf(a, b string) string {
@@ -226,16 +235,31 @@ func codeOf(e catalogue.Entry) (code codes.Code, ok bool) {
 
 // message is the catalogue's sentence with the values that err was made of.
 func message(e catalogue.Entry, err error) string {
-	text := err.Error()
-	for _, row := range errorTable {
-		if row.reason == e.Code && errors.Is(err, row.err) {
-			text = strings.TrimSuffix(strings.TrimSuffix(text, row.err.Error()), ": ")
-		}
+	if text := acting(err); text != "" {
+		return trimPeriod(e.What) + ": " + text
 	}
-	if text == "" {
-		return e.What
+	return e.What
+}
+
+// acting is what err says beside its sentinel, which the catalogue says better.
+func acting(err error) string {
+	var refused *syncer.Refused
+	var adapter *link.AdapterError
+	switch {
+	case errors.As(err, &refused):
+		return refused.Detail
+	case errors.As(err, &adapter):
+		return adapter.Detail
 	}
-	return trimPeriod(e.What) + ": " + text
+	root := err
+	for next := errors.Unwrap(root); next != nil; next = errors.Unwrap(root) {
+		root = next
+	}
+	if _, several := root.(interface{ Unwrap() []error }); several {
+		return err.Error()
+	}
+	text := strings.TrimSuffix(strings.TrimPrefix(err.Error(), root.Error()), root.Error())
+	return strings.TrimPrefix(strings.TrimSuffix(text, ": "), ": ")
 }
 
 func trimPeriod(s string) string { return strings.TrimSuffix(s, ".") }

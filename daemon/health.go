@@ -106,10 +106,10 @@ func (h *health) status(ctx context.Context, name string) (healthv1.HealthCheckR
 			ok = false
 		}
 	}
-	if err != nil {
-		return healthv1.HealthCheckResponse_UNKNOWN, err
+	if ctx.Err() != nil {
+		return healthv1.HealthCheckResponse_UNKNOWN, ctx.Err()
 	}
-	if !ok {
+	if !ok || err != nil { // a store that cannot be asked is no store
 		return healthv1.HealthCheckResponse_NOT_SERVING, nil
 	}
 	return healthv1.HealthCheckResponse_SERVING, nil

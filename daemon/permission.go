@@ -74,7 +74,10 @@ func (d *Device) mayCall(ctx context.Context, fullMethod string) error {
 	service, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
 	need, listed := leastRole[service][method]
 	who := callerOf(ctx)
-	if !listed || need == stranger || who.role < need {
+	if !listed {
+		return fmt.Errorf("uid %d, %s is for nobody: %w", who.uid, fullMethod, errNotPermitted)
+	}
+	if who.role < need {
 		return fmt.Errorf("uid %d is %s, %s takes %s: %w", who.uid, who.role, method, need, errNotPermitted)
 	}
 	if service == d.otherService() {
@@ -108,6 +111,15 @@ func callerOf(ctx context.Context) peerUser {
 type roles struct {
 	own    uint32 // the daemon's uid
 	people []member
+	users  userDatabase
+}
+
+// userDatabase is what the system knows of its users.
+type userDatabase interface {
+	// user returns a user's name and groups, empty if there is no such user.
+	user(uid string) (name string, gids []string)
+	// group returns the number of a group, empty if there is none.
+	group(name string) (gid string)
 }
 
 // member is a user or group with a role.
@@ -120,7 +132,7 @@ type member struct {
 // newRoles reads the configuration: by name of the role, lists of "user:NAME"
 // and "group:NAME". What it cannot read gives nobody anything, and is logged.
 func newRoles(config map[string][]string, log *slog.Logger) roles {
-	r := roles{own: uint32(os.Geteuid())}
+	r := roles{own: uint32(os.Geteuid()), users: system{}}
 	for name, people := range config {
 		role := callerRole(slices.Index(roleNames, name))
 		for _, who := range people {
@@ -142,26 +154,41 @@ func (r roles) of(uid, gid uint32) callerRole {
 	if uid == 0 || uid == r.own {
 		return admin
 	}
-	names, gids := []string{strconv.Itoa(int(uid))}, []string{strconv.Itoa(int(gid))}
-	if u, err := user.LookupId(names[0]); err == nil {
-		names = append(names, u.Username)
-		if more, err := u.GroupIds(); err == nil {
-			gids = append(gids, more...)
-		}
-	}
+	number := strconv.FormatUint(uint64(uid), 10)
+	name, gids := r.users.user(number)
+	gids = append(gids, strconv.FormatUint(uint64(gid), 10))
 	best := stranger
 	for _, m := range r.people {
-		if m.role > best && (m.group && slices.Contains(gids, gidOf(m.name)) || !m.group && slices.Contains(names, m.name)) {
-			best = m.role
+		has := m.name == number || m.name == name
+		if m.group {
+			has = slices.Contains(gids, m.name) || slices.Contains(gids, r.users.group(m.name))
+		}
+		if has {
+			best = max(best, m.role)
 		}
 	}
 	return best
 }
 
-// gidOf returns the number of a group; what is no known name stays itself.
-func gidOf(name string) string {
-	if g, err := user.LookupGroup(name); err == nil {
-		return g.Gid
+// system is the user database of this machine.
+type system struct{}
+
+func (system) user(uid string) (string, []string) {
+	u, err := user.LookupId(uid)
+	if err != nil {
+		return "", nil
 	}
-	return name
+	gids, err := u.GroupIds()
+	if err != nil {
+		return u.Username, nil // the primary group is known from the socket
+	}
+	return u.Username, gids
+}
+
+func (system) group(name string) string {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return ""
+	}
+	return g.Gid
 }

@@ -19,12 +19,9 @@ import (
 // checkReadiness says whether a payment could be made with no network, of a
 // given amount or of any, and if not every reason with its next step.
 func (d *Device) checkReadiness(ctx context.Context, req *paymentv1.CheckReadinessRequest) (*paymentv1.CheckReadinessResponse, error) {
-	amount := money.Amount{Currency: req.GetCurrency()}
-	if req.GetAmount() != "" {
-		var err error
-		if amount, err = amountIn(req.GetAmount(), req.GetCurrency()); err != nil {
-			return nil, err
-		}
+	amount, err := readinessAmount(req)
+	if err != nil {
+		return nil, err
 	}
 	found, err := d.obstacles(ctx, amount)
 	if err != nil {
@@ -35,6 +32,20 @@ func (d *Device) checkReadiness(ctx context.Context, req *paymentv1.CheckReadine
 		resp.Problems = append(resp.Problems, problemOf(err))
 	}
 	return resp, nil
+}
+
+// readinessAmount reads what is to be paid: an amount, anything in a currency,
+// or anything at all.
+func readinessAmount(req *paymentv1.CheckReadinessRequest) (money.Amount, error) {
+	a := money.Amount{Currency: req.GetCurrency()}
+	switch {
+	case req.GetAmount() != "":
+		return amountIn(req.GetAmount(), req.GetCurrency())
+	case a.Currency != "":
+		_, err := money.Digits(a.Currency)
+		return a, inField("currency", err)
+	}
+	return a, nil
 }
 
 // problemOf explains a reason why a device is not ready.
@@ -133,8 +144,8 @@ func bundleFresh(t preauth.Trust, now time.Time) error {
 // withinLimits says which limit keeps the device from a payment of an amount,
 // or from any.
 func withinLimits(e preauth.Exposure, amount money.Amount) error {
-	if amount.Minor > 0 {
-		return e.Check(amount.Currency, amount.Minor)
+	if amount.Currency != "" {
+		return e.Check(amount.Currency, max(1, amount.Minor))
 	}
 	var first error = fmt.Errorf("no currency is allowed: %w", preauth.ErrLimitPayment)
 	for i, currency := range slices.Sorted(maps.Keys(e.Limits)) {

@@ -27,6 +27,9 @@ func (s *customerService) ReceivePaymentRequestsViaBle(req *customerv1.ReceivePa
 	if err != nil {
 		return err
 	}
+	if err := s.d.mayListen(); err != nil {
+		return err
+	}
 	ctx := stream.Context()
 	after, open := req.GetAfterSequence(), []*paymentv1.Event(nil)
 	if req.AfterSequence == nil {
@@ -58,6 +61,18 @@ func (s *customerService) ReceivePaymentRequestsViaBle(req *customerv1.ReceivePa
 	}
 	if err := s.d.hub.watch(ctx, after, send); !errors.Is(err, errEnough) {
 		return err
+	}
+	return nil
+}
+
+// mayListen says why no till could find the device, if so. An adapter that is
+// down at the moment is no reason: it may come back while the caller waits.
+func (d *Device) mayListen() error {
+	if !d.self.Load().Enrolled() {
+		return errNotEnrolled
+	}
+	if d.opt.Radio == nil {
+		return d.noRadio()
 	}
 	return nil
 }

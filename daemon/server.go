@@ -8,6 +8,7 @@ import (
 	validate "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/channelz/service"
+	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -44,9 +45,14 @@ func NewServer(d *Device, o ServerOptions) *grpc.Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	return newServer(d, o, log, peerCredentials{roles: newRoles(o.Roles, log), trusted: o.Trusted})
+}
+
+// newServer is NewServer with any way to tell who calls.
+func newServer(d *Device, o ServerOptions, log *slog.Logger, who credentials.TransportCredentials) *grpc.Server {
 	g := guard{log: log, may: d.mayCall}
 	s := grpc.NewServer(
-		grpc.Creds(peerCredentials{roles: newRoles(o.Roles, log), trusted: o.Trusted}),
+		grpc.Creds(who),
 		grpc.ChainUnaryInterceptor(g.unary, validate.UnaryServerInterceptor(protovalidate.GlobalValidator)),
 		grpc.ChainStreamInterceptor(g.stream, validate.StreamServerInterceptor(protovalidate.GlobalValidator)),
 		grpc.MaxRecvMsgSize(8*messageMax),
