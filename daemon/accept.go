@@ -111,6 +111,9 @@ func (d *Device) stepAccept(ctx context.Context, who *self, r preauth.Request, i
 	case err != nil:
 		return a, err
 	}
+	if len(fx.Send) == 0 { // another call was faster
+		return d.accepted(ctx, q)
+	}
 	d.wallet.deliver(a, fx)
 	time.AfterFunc(receiptLimit, func() { d.unanswered(a.Request) })
 	return a, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
@@ -236,7 +237,9 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 		return sale, payment.Effects{}, err
 	}
 	for _, it := range fx.Outbox {
-		c.Outbox = append(c.Outbox, outboxRow(sale, rows[it.Request], it))
+		if row := outboxRow(sale, rows[it.Request], it); !handedIn(c, row.ItemKey) {
+			c.Outbox = append(c.Outbox, row)
+		}
 	}
 	c.Events = d.saleEvents(sale, rows[next.Winner], fx.Notes)
 	if err := d.commit(ctx, c); err != nil {
@@ -277,6 +280,10 @@ func (d *Device) answeredRows(ctx context.Context, next payment.Sale, answered *
 	}
 	return rows, nil
 }
+
+// handedIn reports whether the backend has just answered this very item:
+// handing it in again would get the same answer, for ever.
+func handedIn(c *store.Change, key store.ItemKey) bool { return slices.Contains(c.Done, key) }
 
 // outboxRow makes an item of the till's outbox.
 func outboxRow(s store.Sale, a store.Ask, it payment.Item) store.Item {

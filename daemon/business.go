@@ -66,14 +66,19 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 		TipAllowed: q.tipAllowed, TipMax: q.tipMax, Tag: q.tag, Online: online,
 		CreatedAt: now, Deadline: now.Add(q.timeout),
 	}
-	c := &store.Change{Sale: &s, Call: &q.call, Events: d.saleEvents(s, store.Ask{}, []payment.Note{{Kind: payment.NoteOpened}})}
+	c := &store.Change{
+		Sale: &s, Call: &q.call, Asks: d.till.ackedRows(ctx),
+		Events: d.saleEvents(s, store.Ask{}, []payment.Note{{Kind: payment.NoteOpened}}),
+	}
 	if err := d.commit(ctx, c); err != nil {
-		if errors.Is(err, store.ErrExists) { // the same call, at the same time
-			return store.Sale{}, fmt.Errorf("request_id %s: %w", q.call.RequestID, errReused)
+		if errors.Is(err, store.ErrExists) { // the same id, at the same time
+			s, _, err := d.knownSale(ctx, q.call)
+			return s, err
 		}
 		return store.Sale{}, err
 	}
 	d.report(id, "", s.State, "")
+	d.till.forgetAcked(c.Asks)
 	d.till.forgetDials()
 	d.till.nudgeAll()
 	return s, nil

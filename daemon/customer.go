@@ -115,14 +115,9 @@ func (w *wallet) receipted(ctx context.Context, m *merchant, request preauth.Has
 		rc, err := preauth.OpenReceipt(body, r, a.Attempt.Voucher, m.cert)
 		in := payment.CustomerInput{Event: payment.ReceiptStored}
 		if err == nil && rc.Body.Status == peerv1.ReceiptStatus_RECEIPT_STATUS_SETTLED {
-			in = payment.CustomerInput{Event: payment.ReceiptSettled, Settled: a.Amount + a.Tip}
+			in.Event = payment.ReceiptSettled
 		}
-		return in, func(a *store.Attempt, c *store.Change) {
-			a.ReceiptBytes = body
-			if !a.Charge { // the outbox has waited for it
-				c.Outbox = append(c.Outbox, claimItem(*a))
-			}
-		}, err
+		return in, func(a *store.Attempt, _ *store.Change) { a.ReceiptBytes = body }, err
 	})
 }
 
@@ -222,14 +217,6 @@ func cancelReason(c *peerv1.Cancel) string {
 		return c.Code
 	}
 	return c.Reason.String()[len("CANCEL_REASON_"):]
-}
-
-// claimItem is the outbox item of an accepted payment.
-func claimItem(a store.Attempt) store.Item {
-	return store.Item{
-		ItemKey: store.ItemKey{Kind: payment.ItemClaim, Request: a.Request}, Payment: a.Payment,
-		Currency: a.Currency, Total: a.Amount + a.Tip, CreatedAt: time.Now(), Deadline: deadlineOf(a),
-	}
 }
 
 // noRequest says that a payment cannot be answered, and why.

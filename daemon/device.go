@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,9 @@ import (
 	"github.com/vipaso/vipasod/store"
 	"github.com/vipaso/vipasod/syncer"
 )
+
+// clockEvery is how often the wall clock is compared with the floor.
+const clockEvery = time.Minute
 
 // Options is what a Device is made of. Store, Keys and Dir are required.
 type Options struct {
@@ -41,8 +45,10 @@ type Options struct {
 	BackendURL string
 	Splay      time.Duration
 	RetryMax   time.Duration
-	LogLevel   *slog.LevelVar
-	Logger     *slog.Logger // nil discards
+	// DialBackend reaches the backend's host:port. Nil means TCP.
+	DialBackend func(ctx context.Context, address string) (net.Conn, error)
+	LogLevel    *slog.LevelVar
+	Logger      *slog.Logger // nil discards
 }
 
 // Device is one till or one customer device: the driver of its payments.
@@ -61,7 +67,8 @@ type Device struct {
 	mu   sync.Mutex
 	self atomic.Pointer[self]
 
-	changed signal // something in the status changed
+	changed signal       // something in the status changed
+	sent    atomic.Int64 // see Counters
 	till    *till
 	wallet  *wallet
 	fatal   chan error
@@ -99,7 +106,9 @@ func New(ctx context.Context, o Options) (*Device, error) {
 		return nil, err
 	}
 	d.self.Store(who)
-	d.sync = syncer.New(syncer.Options{Book: d, Logger: d.log, Splay: o.Splay, RetryMax: o.RetryMax})
+	d.sync = syncer.New(syncer.Options{
+		Book: d, Logger: d.log, Splay: o.Splay, RetryMax: o.RetryMax, Now: d.now, Dial: o.DialBackend,
+	})
 	d.till, d.wallet = newTill(d), newWallet(d)
 	return d, nil
 }
@@ -143,6 +152,8 @@ func (d *Device) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	})
+	g.Go(func() error { return d.relay(ctx) })
+	g.Go(func() error { return d.watchClock(ctx) })
 	if d.business() {
 		g.Go(func() error { return d.till.run(ctx) })
 	} else {
@@ -155,8 +166,50 @@ func (d *Device) Run(ctx context.Context) error {
 	return err
 }
 
-// recover ends what a restart has ended.
+// relay makes a change of the backend's state one of the device's.
+func (d *Device) relay(ctx context.Context) error {
+	for {
+		changed := d.sync.Changed()
+		select {
+		case <-changed:
+			d.changed.fire()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watchClock says, once, that the wall clock stands before the floor.
+func (d *Device) watchClock(ctx context.Context) error {
+	said := false
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	for {
+		if now := d.clock.Regressed(); now != said {
+			said = now
+			if now {
+				d.mu.Lock()
+				err := d.commit(ctx, &store.Change{Events: []*paymentv1.Event{deviceEvent("CLOCK_REGRESSED", d.clock.Floor().UTC().Format(time.RFC3339))}})
+				d.mu.Unlock()
+				if err != nil {
+					d.log.Error("clock", "error", err)
+				}
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// recover ends what a restart has ended. The outbox is due at once: the times
+// of the next tries were those of a clock that may have lied.
 func (d *Device) recover(ctx context.Context) error {
+	if err := d.store.DueAll(ctx); err != nil && !errors.Is(err, store.ErrReadOnly) {
+		return err
+	}
 	if d.business() {
 		return nil // the till's loop finds the open sale and its deadline
 	}
@@ -164,6 +217,17 @@ func (d *Device) recover(ctx context.Context) error {
 }
 
 func (d *Device) business() bool { return d.opt.Role == peerv1.Role_ROLE_BUSINESS }
+
+// Counters counts what a payment costs. They only grow.
+type Counters struct {
+	Messages int64 // sent to peers, without Pending, handshakes and frames
+	Commits  int64 // of the store: one fsync each
+}
+
+// Counters returns the counts since the start.
+func (d *Device) Counters() Counters {
+	return Counters{Messages: d.sent.Load(), Commits: d.store.Commits()}
+}
 
 // now is trusted time.
 func (d *Device) now() time.Time { return d.clock.Now() }

@@ -38,6 +38,11 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	if err != nil {
 		return err
 	}
+	if who := d.self.Load(); who.Enrolled() && who.RootKey != got.RootKey {
+		if err := d.nothingUnsynced(ctx); err != nil {
+			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
+		}
+	}
 	id := store.Identity{
 		DeviceCert: got.DeviceCert, TLSCert: got.TLSCert, RootKey: got.RootKey,
 		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL,
@@ -103,6 +108,9 @@ func (d *Device) nothingUnsynced(ctx context.Context) error {
 	return nil
 }
 
+// SetOffline cuts the device off from its backend, or lets it back.
+func (d *Device) SetOffline(offline bool) { d.sync.SetOffline(offline) }
+
 // Credentials returns how the device shows itself to the backend.
 func (d *Device) Credentials(context.Context) (syncer.Credentials, error) {
 	who := d.self.Load()
@@ -117,7 +125,7 @@ func (d *Device) Credentials(context.Context) (syncer.Credentials, error) {
 		URL: url, CA: who.CA,
 		TLS:   tls.Certificate{Certificate: [][]byte{who.TLSCert}, PrivateKey: d.opt.Keys.Signing},
 		Trust: who.trust, Root: who.RootKey, BundleEpoch: who.trust.Epoch(),
-		CertNotAfter: time.UnixMilli(who.cert.Body.NotAfterMs),
+		DeviceCert: who.DeviceCert, CertNotAfter: time.UnixMilli(who.cert.Body.NotAfterMs),
 	}, nil
 }
 

@@ -20,6 +20,7 @@ const (
 	unfinishedMax = 8               // payment ids in a handshake
 	receiptLimit  = 3 * time.Second // until a voucher without receipt is unconfirmed
 	lostLimit     = time.Second     // for one last commit after the link was lost
+	silentLimit   = 2 * time.Minute // for a session in which the till asks for nothing
 )
 
 // merchant is a customer's session with one till.
@@ -48,6 +49,8 @@ func (w *wallet) serve(ctx context.Context, l link.Link) {
 	w.mu.Lock()
 	w.sessions[m] = struct{}{}
 	w.mu.Unlock()
+	idle := time.AfterFunc(silentLimit, func() { w.dismiss(m) })
+	defer idle.Stop()
 	first := true
 	err = m.run(ctx,
 		func(typ secure.Type, body []byte) error { return w.receive(ctx, m, typ, body) },
@@ -186,6 +189,20 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 	w.d.log.Info("session ended", "peer", shortID(m.cert), "error", err)
 	w.wake.fire()
 	w.d.changed.fire()
+}
+
+// dismiss ends a session with a till that wants nothing: it holds one of few
+// links.
+func (w *wallet) dismiss(m *merchant) {
+	w.mu.Lock()
+	busy := false
+	for _, s := range w.byRequest {
+		busy = busy || s == m
+	}
+	w.mu.Unlock()
+	if !busy {
+		m.close(secure.CloseBusy)
+	}
 }
 
 // attach notes in which session a request can be answered.

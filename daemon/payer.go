@@ -194,33 +194,47 @@ func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
 	t.mu.Unlock()
 	var said *secure.PeerError
 	if errors.As(err, &said) && said.Alert == 0 && said.Close == secure.CloseDone {
-		t.delivered(ctx, p)
+		t.delivered(p)
 	}
 	t.d.log.Info("session ended", "peer", shortID(p.cert), "error", err)
 	t.wake.fire()
 	t.d.changed.fire()
 }
 
-// delivered takes the outcomes that p has stored off the owed list.
-func (t *till) delivered(ctx context.Context, p *payer) {
-	t.d.mu.Lock()
-	defer t.d.mu.Unlock()
+// delivered notes the outcomes that p has stored: nothing is owed for them any
+// more. That is written with the next payment, not now: what a crash forgets
+// is only looked for once more.
+func (t *till) delivered(p *payer) {
 	t.mu.Lock()
-	answered := slices.Collect(maps.Keys(p.answered))
+	defer t.mu.Unlock()
+	for h := range p.answered {
+		t.acked[h] = true
+	}
+}
+
+// ackedRows returns the rows of delivered outcomes, as they are to be stored.
+// The caller holds the device's lock.
+func (t *till) ackedRows(ctx context.Context) []store.Ask {
+	t.mu.Lock()
+	acked := slices.Collect(maps.Keys(t.acked))
 	t.mu.Unlock()
-	c := &store.Change{}
-	for _, h := range answered {
+	var rows []store.Ask
+	for _, h := range acked {
 		a, err := t.d.store.Ask(ctx, h)
 		if err == nil && a.Owed && a.Answered() {
 			a.Owed = false
-			c.Asks = append(c.Asks, a)
+			rows = append(rows, a)
 		}
 	}
-	if len(c.Asks) == 0 {
-		return
-	}
-	if err := t.d.commit(ctx, c); err != nil {
-		t.d.log.Error("delivery not recorded", "error", err)
+	return rows
+}
+
+// forgetAcked drops what ackedRows returned and a commit has stored.
+func (t *till) forgetAcked(rows []store.Ask) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range rows {
+		delete(t.acked, a.Request)
 	}
 }
 

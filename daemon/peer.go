@@ -55,12 +55,19 @@ func (p *peer) send(typ secure.Type, body []byte) bool {
 }
 
 // repeat has a Pending sent every few seconds, until it is called with nil.
+// It never waits: the newest call counts.
 func (p *peer) repeat(body []byte) {
-	select {
-	case <-p.pending:
-	default:
+	for {
+		select {
+		case p.pending <- body:
+			return
+		default:
+		}
+		select {
+		case <-p.pending:
+		default:
+		}
 	}
-	p.pending <- body
 }
 
 func (p *peer) close(code secure.CloseCode) {
@@ -95,6 +102,7 @@ func (p *peer) run(ctx context.Context, receive func(secure.Type, []byte) error,
 		}
 	}()
 	go p.write(ctx)
+	defer p.close(secure.CloseDone)
 	defer close(p.gone)
 	for {
 		nudged := p.nudge.wait()
@@ -108,7 +116,6 @@ func (p *peer) run(ctx context.Context, receive func(secure.Type, []byte) error,
 				wait = false
 			case m := <-in:
 				if m.err != nil {
-					p.close(secure.CloseDone)
 					return m.err
 				}
 				if err := receive(m.typ, m.body); err != nil {
@@ -162,6 +169,9 @@ func (p *peer) write(ctx context.Context) {
 			p.d.log.Debug("send", "type", m.typ.String(), "error", err)
 			p.close(secure.CloseBusy)
 			return
+		}
+		if m.typ != secure.Pending {
+			p.d.sent.Add(1)
 		}
 	}
 }

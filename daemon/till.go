@@ -34,7 +34,8 @@ type till struct {
 	payers    map[link.EID]*payer
 	byRequest map[preauth.Hash]*payer // the session a request was made for
 	dialled   map[link.EID]time.Time
-	quietFrom time.Time // since when every customer has declined
+	acked     map[preauth.Hash]bool // outcomes that their customer has stored
+	quietFrom time.Time             // since when every customer has declined
 	progress  progress
 }
 
@@ -42,6 +43,7 @@ func newTill(d *Device) *till {
 	return &till{
 		d: d, payers: make(map[link.EID]*payer),
 		byRequest: make(map[preauth.Hash]*payer), dialled: make(map[link.EID]time.Time),
+		acked: make(map[preauth.Hash]bool),
 	}
 }
 
@@ -65,27 +67,34 @@ func (t *till) deadlines(ctx context.Context) {
 	for ctx.Err() == nil {
 		wake := t.wake.wait()
 		sale, open, err := t.d.store.OpenSale(ctx)
-		var due <-chan time.Time
-		var ev payment.BusinessEvent
-		if err == nil && open {
-			at := sale.Deadline
-			ev = payment.TimedOut
-			if quiet := t.allDeclined(sale); !quiet.IsZero() && quiet.Add(declineGrace).Before(at) {
-				at, ev = quiet.Add(declineGrace), payment.AllDeclined
+		if err != nil || !open {
+			select {
+			case <-wake:
+			case <-ctx.Done():
 			}
-			timer := time.NewTimer(time.Until(at))
-			defer timer.Stop()
-			due = timer.C
+			continue
 		}
+		at, ev := t.ends(sale)
+		timer := time.NewTimer(time.Until(at))
 		select {
 		case <-wake:
 		case <-ctx.Done():
-		case <-due:
+		case <-timer.C:
 			if _, err := t.d.stepSale(ctx, sale.ID, payment.BusinessInput{Event: ev}); err != nil && !errors.Is(err, payment.ErrState) {
 				t.d.log.Error("payment not ended", "payment", sale.ID.String(), "error", err)
+				pause(ctx, adapterPause)
 			}
 		}
+		timer.Stop()
 	}
+}
+
+// ends returns when, and how, an unanswered payment ends.
+func (t *till) ends(sale store.Sale) (time.Time, payment.BusinessEvent) {
+	if quiet := t.allDeclined(sale); !quiet.IsZero() && quiet.Add(declineGrace).Before(sale.Deadline) {
+		return quiet.Add(declineGrace), payment.AllDeclined
+	}
+	return sale.Deadline, payment.TimedOut
 }
 
 // allDeclined returns since when every customer that was asked has an answer
@@ -179,7 +188,7 @@ func (t *till) aim(ctx context.Context) aim {
 		t.d.log.Error("owed outcomes not read", "error", err)
 	}
 	for _, o := range owed {
-		if time.Since(o.CreatedAt) < owedFor {
+		if time.Since(o.CreatedAt) < owedFor && !t.isAcked(o.Request) {
 			a.owed = append(a.owed, o.ResumeKey)
 		}
 	}
@@ -195,6 +204,12 @@ func (t *till) aim(ctx context.Context) aim {
 		}
 	}
 	return a
+}
+
+func (t *till) isAcked(request preauth.Hash) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.acked[request]
 }
 
 // wants reports whether an advertisement may be a customer to talk to.

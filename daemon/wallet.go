@@ -35,6 +35,7 @@ type wallet struct {
 	byRequest map[preauth.Hash]*merchant
 	sent      []advert // newest last
 	rotate    bool     // a payment has ended: take a new identifier
+	links     int      // accepted links, shaking hands or in session
 }
 
 // advert is an advertisement and until when a till may answer it.
@@ -84,10 +85,33 @@ func (w *wallet) run(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			pause(ctx, adapterPause)
+		case w.crowded():
+			l.Close("busy")
 		default:
-			sessions.Go(func() { w.serve(ctx, l) })
+			sessions.Go(func() {
+				defer w.left()
+				w.serve(ctx, l)
+			})
 		}
 	}
+}
+
+// crowded counts a link in, unless there are as many as a device can serve: a
+// stranger may open links for as long as it likes.
+func (w *wallet) crowded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.links >= linksMax {
+		return true
+	}
+	w.links++
+	return false
+}
+
+func (w *wallet) left() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.links--
 }
 
 // listen makes the device discoverable until stop is called. tag, if there is
@@ -300,9 +324,13 @@ func (d *Device) storeAttempt(ctx context.Context, a store.Attempt, in payment.C
 	c.Attempts = append(c.Attempts, a)
 	c.Events = append(c.Events, attemptEvents(a, fx.Notes)...)
 	for _, it := range fx.Outbox {
+		key := store.ItemKey{Kind: it.Kind, Request: a.Request}
+		if handedIn(c, key) {
+			continue
+		}
 		c.Outbox = append(c.Outbox, store.Item{
-			ItemKey: store.ItemKey{Kind: it.Kind, Request: a.Request}, Payment: a.Payment,
-			Currency: a.Currency, Total: a.Amount + a.Tip, CreatedAt: time.Now(), Deadline: deadlineOf(a),
+			ItemKey: key, Payment: a.Payment, Currency: a.Currency, Total: a.Amount + a.Tip,
+			CreatedAt: time.Now(), Deadline: deadlineOf(a),
 		})
 	}
 	if err := d.commit(ctx, c); err != nil {

@@ -97,7 +97,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	if n.Device, err = daemon.New(ctx, o); err != nil {
 		return nil, errors.Join(err, n.Store.Close())
 	}
-	n.server = daemon.NewServer(n.Device, daemon.ServerOptions{Roles: cfg.Roles, Logger: cfg.Logger, Sim: o.Air != nil})
+	n.server = daemon.NewServer(n.Device, daemon.ServerOptions{Roles: cfg.Roles, Logger: cfg.Logger, Sim: o.Air != nil, Trusted: cfg.Listener != nil})
 	return n, nil
 }
 

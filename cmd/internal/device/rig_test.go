@@ -1,0 +1,235 @@
+package device
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
+	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/ble/sim"
+	"github.com/vipaso/vipasod/cmd/internal/backend"
+	"github.com/vipaso/vipasod/daemon"
+	"github.com/vipaso/vipasod/preauth"
+	server "github.com/vipaso/vipasod/syncer/backend"
+)
+
+// rig is a backend, an air and devices, all in this process, over real files,
+// real TLS and the real local API.
+type rig struct {
+	t     testing.TB
+	ctx   context.Context
+	dir   string
+	url   string
+	admin server.Admin
+	air   *sim.Air
+}
+
+// party is one device of a rig.
+type party struct {
+	rig      *rig
+	node     *Node
+	conn     *grpc.ClientConn
+	stop     func()
+	device   devicev1.DeviceServiceClient
+	business businessv1.BusinessServiceClient
+	customer customerv1.CustomerServiceClient
+}
+
+func newRig(t testing.TB, conditions sim.Conditions) *rig {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), air: sim.NewAir(1, conditions)}
+	t.Cleanup(func() { _ = r.air.Close() })
+	ready, done := make(chan net.Addr, 1), make(chan error, 1)
+	go func() {
+		done <- backend.Serve(ctx, backend.Options{
+			Dir: filepath.Join(r.dir, "backend"), Listen: "127.0.0.1:0",
+			Ready: func(a net.Addr) { ready <- a },
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	select {
+	case a := <-ready:
+		r.url = "https://" + a.String()
+	case err := <-done:
+		done <- err
+		t.Fatal(err)
+	}
+	var err error
+	if r.admin, err = backend.OpenAdmin(ctx, filepath.Join(r.dir, "backend"), ""); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// start runs a device called name.
+func (r *rig) start(name string, role peerv1.Role) *party {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.ctx)
+	listener := bufconn.Listen(1 << 20)
+	ready, done := make(chan *Node, 1), make(chan error, 1)
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("VIPASO_TEST_LOG") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("device", name)
+	}
+	go func() {
+		done <- Run(ctx, Config{
+			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: r.air.Join(name), Driver: "sim",
+			Listener: listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
+			Ready: func(n *Node) { ready <- n },
+		})
+	}()
+	p := &party{rig: r, stop: func() { cancel(); <-done }}
+	select {
+	case p.node = <-ready:
+	case err := <-done:
+		r.t.Fatalf("%s: %v", name, err)
+	}
+	r.t.Cleanup(cancel)
+	var err error
+	p.conn, err = grpc.NewClient("passthrough:///"+name, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = p.conn.Close() })
+	p.device = devicev1.NewDeviceServiceClient(p.conn)
+	p.business = businessv1.NewBusinessServiceClient(p.conn)
+	p.customer = customerv1.NewCustomerServiceClient(p.conn)
+	return p
+}
+
+// till starts and enrolls a till.
+func (r *rig) till(name string) *party {
+	p := r.start(name, peerv1.Role_ROLE_BUSINESS)
+	id, err := r.admin.CreateBusiness(r.ctx, name, 5812)
+	r.must(err)
+	p.enroll(server.Party{Business: id})
+	return p
+}
+
+// payer starts and enrolls a customer with an instrument and, if limit is not
+// empty, a pre-authorization. It returns the instrument's id.
+func (r *rig) payer(name, limit string) (*party, string) {
+	p := r.start(name, peerv1.Role_ROLE_CUSTOMER)
+	id, err := r.admin.CreateCustomer(r.ctx, name)
+	r.must(err)
+	instrument, err := r.admin.CreateInstrument(r.ctx, server.Instrument{
+		Customer: id, Type: "CARD", Label: "Card", Currency: "USD", Free: 100_000_000, PreAuthCapable: true,
+	})
+	r.must(err)
+	p.enroll(server.Party{Customer: id})
+	if limit != "" {
+		p.preAuthorize(instrument, limit)
+	}
+	return p, instrument.String()
+}
+
+func (p *party) preAuthorize(instrument preauth.ID, limit string) {
+	p.rig.t.Helper()
+	_, err := p.customer.PreAuthorizeInstrument(p.rig.ctx, &customerv1.PreAuthorizeInstrumentRequest{
+		RequestId: uuid.NewString(), InstrumentId: instrument.String(), Amount: limit, Currency: "USD",
+	})
+	p.rig.must(err)
+}
+
+func (p *party) enroll(who server.Party) {
+	p.rig.t.Helper()
+	code, err := p.rig.admin.EnrollCode(p.rig.ctx, who, time.Hour)
+	p.rig.must(err)
+	ca, err := os.ReadFile(filepath.Join(p.rig.dir, "backend", backend.CAFile))
+	p.rig.must(err)
+	err = p.node.Device.Enroll(p.rig.ctx, daemon.Enrollment{URL: p.rig.url, CA: ca, Code: code})
+	p.rig.must(err)
+}
+
+// listen opens the customer's event stream and returns its events.
+func (p *party) listen(ctx context.Context) <-chan *paymentv1.Event {
+	p.rig.t.Helper()
+	stream, err := p.customer.ReceivePaymentRequestsViaBle(ctx, &customerv1.ReceivePaymentRequestsViaBleRequest{})
+	p.rig.must(err)
+	_, err = stream.Header()
+	p.rig.must(err)
+	events := make(chan *paymentv1.Event, 64)
+	go func() {
+		defer close(events)
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			events <- m.Event
+		}
+	}()
+	return events
+}
+
+// request asks for an amount and delivers the result.
+func (p *party) request(amount string, policy businessv1.Policy) <-chan *businessv1.PaymentResult {
+	result := make(chan *businessv1.PaymentResult, 1)
+	go func() {
+		defer close(result)
+		resp, err := p.business.SendPaymentRequestViaBle(p.rig.ctx, &businessv1.SendPaymentRequestViaBleRequest{
+			RequestId: uuid.NewString(), Amount: amount, Currency: "USD", Policy: policy,
+		})
+		if err != nil {
+			p.rig.t.Error(err)
+			return
+		}
+		result <- resp.Result
+	}()
+	return result
+}
+
+// accept accepts what was received.
+func (p *party) accept(e *paymentv1.PaymentRequestReceived, instrument string) *paymentv1.Payment {
+	p.rig.t.Helper()
+	resp, err := p.customer.AcceptPayment(p.rig.ctx, &customerv1.AcceptPaymentRequest{
+		RequestId: uuid.NewString(), PaymentId: e.PaymentId, Amount: e.Amount, Currency: e.Currency, InstrumentId: instrument,
+	})
+	p.rig.must(err)
+	return resp.Payment
+}
+
+// received waits for the next request.
+func (r *rig) received(events <-chan *paymentv1.Event) *paymentv1.PaymentRequestReceived {
+	r.t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				r.t.Fatal("the stream ended")
+			}
+			if m := e.GetPaymentRequestReceived(); m != nil {
+				return m
+			}
+		case <-deadline.C:
+			r.t.Fatal("no request came")
+		}
+	}
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
