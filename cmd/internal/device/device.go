@@ -89,7 +89,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, n.Store.Close())
 	}
 	o := daemon.Options{
-		Role: cfg.Role, DisplayName: cfg.DisplayName, Version: cfg.Version, Store: n.Store, Keys: keys,
+		Role: cfg.Role, DisplayName: cfg.DisplayName, Version: cfg.Version, Store: n.Store, Keys: keys, Dir: cfg.Dir,
 		Driver: cfg.Driver, Limits: cfg.Limits, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
 		LogLevel: cfg.LogLevel, Logger: cfg.Logger,
 	}
