@@ -75,7 +75,7 @@ func (d *Device) addServices(s *grpc.Server, o ServerOptions) {
 	}
 	businessv1.RegisterBusinessServiceServer(s, business)
 	customerv1.RegisterCustomerServiceServer(s, customer)
-	devicev1.RegisterDeviceServiceServer(s, devicev1.UnimplementedDeviceServiceServer{})
+	devicev1.RegisterDeviceServiceServer(s, newDeviceService(d))
 	healthv1.RegisterHealthServer(s, newHealth(d, s))
 	service.RegisterChannelzServiceToServer(s)
 	reflection.Register(s)
