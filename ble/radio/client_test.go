@@ -255,7 +255,7 @@ func TestDeafRadio(t *testing.T) {
 		s.say(helloFrame(&radiov1.Hello{Adapter: "hci7"}))
 		start := time.Now()
 		synctest.Wait()
-		time.Sleep(2 * writeLimit) // virtual
+		<-time.After(2 * writeLimit) // virtual
 		if _, err := s.w.read(); err == nil {
 			s.Errorf("still connected after %s", time.Since(start))
 		}

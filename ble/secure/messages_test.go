@@ -164,7 +164,7 @@ func TestLinkLost(t *testing.T) {
 func TestIdle(t *testing.T) {
 	play(t, sim.Conditions{Interval: 15 * time.Millisecond}, func(s *scene) {
 		till, customer := s.established()
-		time.Sleep(10 * time.Minute) // virtual: pings keep the session
+		<-time.After(10 * time.Minute) // virtual: pings keep the session
 		s.ok(till.Send(s.ctx, Request, []byte("still there")))
 		if _, got, err := customer.Receive(s.ctx); err != nil || string(got) != "still there" {
 			s.Errorf("%q, %v", got, err)
