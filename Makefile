@@ -40,7 +40,7 @@ race: prerequisites ## run the tests under the race detector
 	$(GO) test -race $(RACE)
 
 .PHONY: check
-check: prerequisites fmt-check vet staticcheck proto-check deps cover check-deploy check-grpcurl ## everything but the tests themselves: style, API, graph, coverage, units
+check: prerequisites fmt-check vet staticcheck proto-check deps cover check-fsync check-deploy check-grpcurl ## everything but the tests themselves: style, API, graph, coverage, fsyncs, units
 	@echo "check: ok"
 
 .PHONY: ci
@@ -85,7 +85,7 @@ generate: proto ## generate everything that is committed
 proto-check: prerequisites ## lint the API definitions; generated code current; nothing broken since the last tag
 	@tools/proto-check.sh "$(TOOL) buf"
 
-.PHONY: fmt-check vet staticcheck deps check-deploy check-grpcurl prerequisites
+.PHONY: fmt-check vet staticcheck deps check-fsync check-deploy check-grpcurl prerequisites
 fmt-check:
 	@files=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 gofmt -l); \
 	test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
@@ -98,6 +98,10 @@ staticcheck: prerequisites
 
 deps: prerequisites
 	$(GO) test -run 'TestDeps|TestDocs' ./cmd/vipasod
+
+check-fsync: prerequisites ## count with strace: one fsync for each commit
+	@command -v strace >/dev/null || { echo "strace is missing: apt-get install strace"; exit 1; }
+	VIPASO_STRACE=1 $(GO) test -count=1 -run TestOneSyncPerCommit ./store
 
 check-deploy:
 	@deploy/check.sh
