@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,20 +15,61 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := newCommand().ExecuteContext(ctx); err != nil {
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "vipaso-demo:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err))
+}
+
+// usageError is a command line that cannot be used.
+type usageError struct{ err error }
+
+func (u usageError) Error() string { return u.err.Error() }
+func (u usageError) Unwrap() error { return u.err }
+
+// exitCode is 0, 1 for a scenario that does not come out as it should, or 2
+// for a command line that cannot be used.
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	}
+	return 1
 }
 
 func newCommand() *cobra.Command {
+	var o demoOptions
 	root := &cobra.Command{
-		Use:           "vipaso-demo",
-		Short:         "Show Vipaso payments without hardware",
+		Use:   "vipaso-demo",
+		Short: "Show Vipaso payments without hardware",
+		Long: `Run a backend, a till and three customers as processes of their own, with a
+simulated radio between them. Without --headless the demo stays up and prints
+lines to paste into another terminal.`,
+		Example: `  vipaso-demo
+  vipaso-demo --headless --scenario happy
+  vipaso-demo --headless`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runDemo(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
-	root.AddCommand(newAirCommand())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	f := root.Flags()
+	f.BoolVar(&o.headless, "headless", false, "play scenarios, print what came out, and end")
+	f.StringVar(&o.scenario, "scenario", "all", "`name` of a scenario, or all")
+	f.StringVar(&o.dir, "dir", "", "new or empty `directory` that keeps everything; without it all is removed at the end")
+	root.AddCommand(newAirCommand(), newChildCommand())
 	return root
 }

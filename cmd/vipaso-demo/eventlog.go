@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+// eventLog is what a device has told of itself, gap-free over its restarts.
+type eventLog struct {
+	mu      sync.Mutex
+	events  []*paymentv1.Event
+	changed chan struct{}
+	gap     error
+}
+
+func newEventLog() *eventLog { return &eventLog{changed: make(chan struct{})} }
+
+// follow adds the device's events until the stream ends.
+func (l *eventLog) follow(ctx context.Context, device devicev1.DeviceServiceClient) {
+	stream, err := device.WatchEvents(ctx, &devicev1.WatchEventsRequest{AfterSequence: l.last()})
+	if err != nil {
+		return
+	}
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return // the device ended or was killed; a new stream resumes
+		}
+		l.add(r.GetEvent())
+	}
+}
+
+func (l *eventLog) add(e *paymentv1.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if want := uint64(len(l.events)) + 1; e.GetSequence() != want && l.gap == nil {
+		l.gap = fmt.Errorf("event %d came where %d was expected", e.GetSequence(), want)
+	}
+	l.events = append(l.events, e)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *eventLog) last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.events))
+}
+
+// snapshot returns all events so far, and a channel that is closed with the
+// next one.
+func (l *eventLog) snapshot() ([]*paymentv1.Event, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events[:len(l.events):len(l.events)], l.changed
+}
+
+// await returns the first event after a number that matches.
+func (l *eventLog) await(ctx context.Context, after uint64, match func(*paymentv1.Event) bool) (*paymentv1.Event, error) {
+	for {
+		events, changed := l.snapshot()
+		for _, e := range events[min(after, uint64(len(events))):] {
+			if match(e) {
+				return e, nil
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// sound says whether the log had a gap.
+func (l *eventLog) sound() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gap
+}
