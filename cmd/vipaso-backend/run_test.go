@@ -289,6 +289,22 @@ func TestTokenAndRevocationFromTheCommandLine(t *testing.T) {
 	s.create("customer_id", "instrument", "delegate", "--instrument", card, "--to", bob)
 }
 
+func TestServiceManagerIsTold(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	must(t, err)
+	defer func() { must(t, manager.Close()) }()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	s := serve(t, t.TempDir())
+	said := make([]byte, 64)
+	n, err := manager.Read(said)
+	must(t, err)
+	s.stop()
+	if string(said[:n]) != "READY=1" {
+		t.Errorf("the service manager is told %q", said[:n])
+	}
+}
+
 func TestServerCertificateNamesItsHosts(t *testing.T) {
 	s := serve(t, t.TempDir())
 	defer s.stop()

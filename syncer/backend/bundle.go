@@ -13,6 +13,16 @@ import (
 // backends.
 var ErrForeign = fmt.Errorf("keys and database do not belong together: %w", ErrDatabase)
 
+// How much a bundle can list: 16 KiB in all, 18 bytes for a device, at most 5
+// for a serial.
+const (
+	devicesMax = 600
+	serialsMax = 900
+)
+
+// newest returns the last n of a list that is in order of revocation.
+func newest[E any](all []E, n int) []E { return all[max(0, len(all)-n):] }
+
 // adopt makes the authority's keys known to the database, once. A root key
 // other than the one the database knows is refused: no device would ever
 // believe another.
@@ -74,8 +84,12 @@ func (s *Server) bundle(t Tx, now time.Time) (preauth.TrustBundle, error) {
 	if err != nil {
 		return preauth.TrustBundle{}, err
 	}
+	if len(serials) > serialsMax || len(devices) > devicesMax {
+		s.log.ErrorContext(t.ctx, "trust bundle is full, the oldest revocations are left out", "serials", len(serials), "devices", len(devices))
+	}
 	body := &peerv1.TrustBundle{
-		Epoch: epoch, ServerTimeMs: now.UnixMilli(), RevokedSerials: serials, RevokedDevices: devices,
+		Epoch: epoch, ServerTimeMs: now.UnixMilli(),
+		RevokedSerials: newest(serials, serialsMax), RevokedDevices: newest(devices, devicesMax),
 	}
 	for _, k := range keys {
 		body.Issuers = append(body.Issuers, &peerv1.IssuerKey{

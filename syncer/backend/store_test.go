@@ -110,6 +110,44 @@ func TestNewIssuerKeyRaisesTheEpoch(t *testing.T) {
 	s.till.expect(fresh.sale(s.till, 10_00).claim(), settled(10_00))
 }
 
+func TestFullBundleListsTheNewest(t *testing.T) {
+	b := newBench(t, Options{})
+	must(t, b.store.Write(b.ctx, func(t Tx) error {
+		for i := range uint64(serialsMax + 10) {
+			if err := t.revokeSerial(1<<34+i, b.now().Add(day)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	must(t, b.store.Write(b.ctx, func(t Tx) error {
+		if err := t.exec(`PRAGMA defer_foreign_keys = ON`); err != nil {
+			return err
+		}
+		for i := range devicesMax + 10 {
+			id := preauth.ID{byte(i), byte(i >> 8), 1}
+			if err := t.putDevice(Device{ID: id, Party: Party{Business: preauth.ID{7}}, Created: b.now()}); err != nil {
+				return err
+			}
+			if err := t.revokeDevice(id, b.now().Add(day)); err != nil {
+				return err
+			}
+		}
+		return t.putBusiness(Business{ID: preauth.ID{7}, Name: "Cafe Luna"}, b.now())
+	}))
+	must(t, b.store.Read(b.ctx, func(tx Tx) error {
+		bundle, err := b.server.bundle(tx, b.now())
+		if err != nil {
+			return err
+		}
+		serials, devices := bundle.Body.RevokedSerials, bundle.Body.RevokedDevices
+		if len(serials) != serialsMax || serials[serialsMax-1] != 1<<34+serialsMax+9 || len(devices) != devicesMax {
+			t.Errorf("%d serials up to %d, %d devices", len(serials), serials[len(serials)-1], len(devices))
+		}
+		return nil
+	}))
+}
+
 func TestOptionsAreBounded(t *testing.T) {
 	b := newBench(t, Options{})
 	for _, o := range []Options{

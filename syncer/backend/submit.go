@@ -120,7 +120,7 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 				return err
 			}
 			result.Verdict, result.Error = v.bytes, ""
-			sums.add(r, v)
+			sums.add(it, r, v)
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
@@ -19,10 +20,18 @@ var outcomes = map[ledger.Outcome]peerv1.Outcome{
 }
 
 // totals count and sum a batch per currency and outcome, each request once,
-// from what the books say and not from what was handed in.
+// by what the books say. The sum is of the vouchers and charges that were
+// handed in with the batch, as they were stored: a request that came with
+// neither adds nothing, since the device may never have seen one.
 type totals struct {
-	seen map[preauth.Hash]bool
-	all  map[totalKey]*backendv1.Total
+	all map[preauth.Hash]*line
+}
+
+// line is what one request adds.
+type line struct {
+	key totalKey
+	sum int64
+	got int64
 }
 
 type totalKey struct {
@@ -30,32 +39,35 @@ type totalKey struct {
 	outcome  peerv1.Outcome
 }
 
-func newTotals() totals {
-	return totals{seen: map[preauth.Hash]bool{}, all: map[totalKey]*backendv1.Total{}}
-}
+func newTotals() totals { return totals{all: map[preauth.Hash]*line{}} }
 
-func (s totals) add(r request, v verdict) {
-	if s.seen[r.hash] {
-		return
-	}
-	s.seen[r.hash] = true
-	k := totalKey{r.currency, outcomes[v.outcome]}
-	l := s.all[k]
+func (s totals) add(it handed, r request, v verdict) {
+	l := s.all[r.hash]
 	if l == nil {
-		l = &backendv1.Total{Currency: k.currency, Outcome: uint32(k.outcome)}
-		s.all[k] = l
+		l = &line{key: totalKey{r.currency, outcomes[v.outcome]}, got: v.paid + v.guaranteed}
+		s.all[r.hash] = l
 	}
-	l.Count++
-	l.Sum += r.total
-	l.Settled += v.paid + v.guaranteed
+	promise, total := it.promise()
+	if promise == r.voucher {
+		total = r.total
+	}
+	if !promise.Zero() {
+		l.sum = max(l.sum, total)
+	}
 }
 
 // lines are ordered by currency, then outcome.
 func (s totals) lines() []*backendv1.Total {
-	all := make([]*backendv1.Total, 0, len(s.all))
+	by := map[totalKey]*backendv1.Total{}
 	for _, l := range s.all {
-		all = append(all, l)
+		if by[l.key] == nil {
+			by[l.key] = &backendv1.Total{Currency: l.key.currency, Outcome: uint32(l.key.outcome)}
+		}
+		by[l.key].Count++
+		by[l.key].Sum += l.sum
+		by[l.key].Settled += l.got
 	}
+	all := slices.Collect(maps.Values(by))
 	slices.SortFunc(all, func(a, b *backendv1.Total) int {
 		return cmp.Or(cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.Outcome, b.Outcome))
 	})

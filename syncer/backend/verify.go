@@ -28,6 +28,18 @@ type handed struct {
 	err      error          // why the item cannot be judged
 }
 
+// promise is H(Voucher) or H(Charge) with its amount plus tip, zero if the
+// item has neither.
+func (it handed) promise() (preauth.Hash, int64) {
+	switch {
+	case !it.voucher.Zero():
+		return it.voucher.Hash, it.voucher.Body.Amount + it.voucher.Body.Tip
+	case !it.charge.Zero():
+		return it.charge.Hash, it.charge.Body.Amount + it.charge.Body.Tip
+	}
+	return preauth.Hash{}, 0
+}
+
 // A signedCancel is a Cancel with the device that signed it.
 type signedCancel struct {
 	cancel preauth.Cancel
