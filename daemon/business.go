@@ -53,6 +53,9 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if s, known, err := d.knownSale(ctx, q.call); known || err != nil {
+		return s, err // the same call, at the same time, was first
+	}
 	if open, is, err := d.store.OpenSale(ctx); err != nil {
 		return store.Sale{}, err
 	} else if is {
@@ -110,7 +113,7 @@ func (d *Device) knownCall(ctx context.Context, call store.Call) (store.Call, bo
 // mayOpen says why a payment cannot be asked for now.
 func (d *Device) mayOpen(ctx context.Context, who *self, q saleRequest) error {
 	if d.opt.Radio == nil {
-		return fmt.Errorf("%s: %w", d.opt.RadioReason, errNoRadio)
+		return d.noRadio()
 	}
 	e, err := d.exposure(ctx, who)
 	if err != nil {
