@@ -12,7 +12,7 @@ func TestClockFloorRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead := time.Now().Add(time.Hour)
 		c := newClock(ahead)
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		if want := ahead.Add(10 * time.Minute); !c.Floor().Equal(want) || !c.Now().Equal(want) {
 			t.Errorf("floor %s, now %s, want %s", c.Floor(), c.Now(), want)
 		}
@@ -25,7 +25,7 @@ func TestClockWallDoesNotFeedTheFloor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		behind := time.Now().Add(-time.Hour)
 		c := newClock(behind)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if !c.Now().Equal(time.Now()) {
 			t.Errorf("now %s, want the wall clock's %s", c.Now(), time.Now())
 		}
@@ -38,7 +38,7 @@ func TestClockWallDoesNotFeedTheFloor(t *testing.T) {
 func TestClockWithoutFloor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(time.Time{})
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if !c.Floor().IsZero() || !c.Now().Equal(time.Now()) || c.Regressed() {
 			t.Errorf("floor %s, now %s, regressed %v", c.Floor(), c.Now(), c.Regressed())
 		}
@@ -92,7 +92,7 @@ func TestClockRaise(t *testing.T) {
 			t.Errorf("lowered to %s", c.Floor())
 		}
 		c.Raise(floor.Add(time.Hour))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if want := floor.Add(time.Hour + time.Second); !c.Floor().Equal(want) {
 			t.Errorf("floor %s, want %s", c.Floor(), want)
 		}
