@@ -21,17 +21,19 @@ var outcomes = map[ledger.Outcome]peerv1.Outcome{
 
 // totals count and sum a batch per currency and outcome, each request once,
 // by what the books say. The sum is of the vouchers and charges that were
-// handed in with the batch, as they were stored: a request that came with
-// neither adds nothing, since the device may never have seen one.
+// handed in with the batch, as they were stored. A request that came with
+// neither, as a bare Cancel, adds what it asked for, also if a voucher of it is
+// known from somebody else: the device may never have seen that, nor its tip.
 type totals struct {
 	all map[preauth.Hash]*line
 }
 
 // line is what one request adds.
 type line struct {
-	key totalKey
-	sum int64
-	got int64
+	key      totalKey
+	promised bool // sum is of a voucher or charge
+	sum      int64
+	got      int64
 }
 
 type totalKey struct {
@@ -44,15 +46,16 @@ func newTotals() totals { return totals{all: map[preauth.Hash]*line{}} }
 func (s totals) add(it handed, r request, v verdict) {
 	l := s.all[r.hash]
 	if l == nil {
-		l = &line{key: totalKey{r.currency, outcomes[v.outcome]}, got: v.paid + v.guaranteed}
+		l = &line{
+			key: totalKey{r.currency, outcomes[v.outcome]}, sum: it.request.Body.Amount, got: v.paid + v.guaranteed,
+		}
 		s.all[r.hash] = l
 	}
-	promise, total := it.promise()
-	if promise == r.voucher {
-		total = r.total
-	}
-	if !promise.Zero() {
-		l.sum = max(l.sum, total)
+	if promise, total := it.promise(); !promise.Zero() && !l.promised {
+		if promise == r.voucher {
+			total = r.total
+		}
+		l.promised, l.sum = true, total
 	}
 }
 
