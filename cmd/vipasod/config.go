@@ -78,9 +78,10 @@ type Roles struct {
 	Admin    []string `toml:"admin,omitempty"`
 }
 
-// HTTP is the gate for browsers on this device.
+// HTTP is the gate for browsers on this device, which this version does not
+// have yet; the key is kept so that files stay valid.
 type HTTP struct {
-	Listen string `toml:"listen" comment:"Off if empty; loopback only, as in \"127.0.0.1:7480\"."`
+	Listen string `toml:"listen" comment:"Must be empty: this version has no gate for browsers."`
 }
 
 // Log says how much is logged.

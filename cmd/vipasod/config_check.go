@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -154,9 +152,9 @@ func (l *loading) checkServices() {
 	l.checkPeople("grpc.roles.cashier", r.Cashier)
 	l.checkPeople("grpc.roles.manager", r.Manager)
 	l.checkPeople("grpc.roles.admin", r.Admin)
-	if listen := l.config.HTTP.Listen; listen != "" && !loopback(listen) {
-		l.wrong("http.listen", fmt.Sprintf("%q is not a loopback address with a port", listen), "The gate is for programs on this device; nothing else may reach it.",
-			"Write listen = \"127.0.0.1:7480\", or leave it empty to keep the gate off.")
+	if listen := l.config.HTTP.Listen; listen != "" {
+		l.wrong("http.listen", fmt.Sprintf("%q cannot be served", listen), "This version has no gate for browsers; the local API is gRPC on grpc.socket.",
+			"Write listen = \"\", or remove the line.")
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, l.config.Log.Level) {
 		l.wrong("log.level", fmt.Sprintf("level %q is not known", l.config.Log.Level), "There are four levels.",
@@ -185,16 +183,4 @@ func (l *loading) checkSpan(key string, d Duration, least, most time.Duration) {
 		l.wrong(key, fmt.Sprintf("%s is %s", key, time.Duration(d)), fmt.Sprintf("It is at least %s and at most %s.", least, most),
 			"Choose a value between them, or leave the key out.")
 	}
-}
-
-func loopback(listen string) bool {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
-	return err == nil && addr.Addr().IsLoopback()
 }
