@@ -120,7 +120,8 @@ func hashOf(t testing.TB, request []byte) preauth.Hash {
 	return open[*peerv1.Request](t, request).Hash
 }
 
-// promised is what an item's voucher or charge promises, and its hash.
+// promised is what an item's voucher or charge promises, and its hash; without
+// either it is what the request asks for.
 func promised(t testing.TB, it *backendv1.Item) (int64, []byte) {
 	switch {
 	case len(it.Voucher) > 0:
@@ -130,5 +131,5 @@ func promised(t testing.TB, it *backendv1.Item) (int64, []byte) {
 		c := open[*peerv1.Charge](t, it.Charge)
 		return c.Body.Amount + c.Body.Tip, c.Hash[:]
 	}
-	return 0, nil
+	return open[*peerv1.Request](t, it.Request).Body.Amount, nil
 }

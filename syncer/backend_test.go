@@ -89,6 +89,17 @@ func (c ca) server(t testing.TB) tls.Certificate {
 // device is a device's certificate, valid for life.
 func (c ca) device(t testing.TB, id []byte, key *ecdsa.PublicKey, life time.Duration) []byte {
 	t.Helper()
+	return c.sealed(t, id, key, life)
+}
+
+// deviceAny is a device's certificate for a key of any kind.
+func (c ca) deviceAny(t testing.TB, id []byte, key any) []byte {
+	t.Helper()
+	return c.sealed(t, id, key, time.Hour)
+}
+
+func (c ca) sealed(t testing.TB, id []byte, key any, life time.Duration) []byte {
+	t.Helper()
 	cert, _ := sealed(t, &x509.Certificate{
 		SerialNumber: big.NewInt(3), NotBefore: time.Now(), NotAfter: time.Now().Add(life),
 		URIs:     []*url.URL{{Scheme: "urn", Opaque: "uuid:" + preauth.ID(id).String()}},
@@ -148,7 +159,7 @@ func (b *backend) serve(lis net.Listener) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := g.Serve(lis); err != nil {
+		if err := g.Serve(lis); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			b.t.Errorf("serve: %v", err)
 		}
 	}()
@@ -183,7 +194,10 @@ func refusal(code codes.Code, reason string, after time.Duration) error {
 	if after > 0 {
 		s, err = s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 	}
-	return errors.Join(s.Err(), err)
+	if err != nil {
+		return err
+	}
+	return s.Err()
 }
 
 func signedNow() *backendv1.SignedTime {
@@ -261,8 +275,9 @@ func (b *backend) judge(request preauth.Hash, it *backendv1.Item) []byte {
 func (b *backend) totals(items []*backendv1.Item, results []*backendv1.ItemResult) []*backendv1.Total {
 	sums := map[preauth.Hash]int64{}
 	for i, it := range items {
-		if total, _ := promised(b.t, it); len(results[i].Verdict) > 0 {
-			sums[hashOf(b.t, it.Request)] += total
+		request := hashOf(b.t, it.Request)
+		if total, promise := promised(b.t, it); len(results[i].Verdict) > 0 && (promise != nil || sums[request] == 0) {
+			sums[request] = total
 		}
 	}
 	var lines []outbox.Total

@@ -132,7 +132,7 @@ func TestCancelAndClaimOfOneRequest(t *testing.T) {
 		if d.judged[claim.Key].Body.Outcome != peerv1.Outcome_OUTCOME_CANCELLED || d.judged[cancel.Key].Hash != d.judged[claim.Key].Hash {
 			t.Errorf("verdicts %v", d.judged)
 		}
-		want := outbox.Total{Currency: "USD", Outcome: peerv1.Outcome_OUTCOME_CANCELLED, Count: 2, Sum: 1200}
+		want := outbox.Total{Currency: "USD", Outcome: peerv1.Outcome_OUTCOME_CANCELLED, Count: 2, Sum: 2200}
 		if len(sum.Totals) != 1 || sum.Totals[0] != want {
 			t.Errorf("totals %+v, want each request once", sum.Totals)
 		}

@@ -14,9 +14,9 @@
 //   - Count is the number of such requests;
 //   - Sum adds amount plus tip of the voucher or charge that was handed in
 //     for the request in this very batch, with any item that got the verdict.
-//     A request that came as a bare Cancel, with neither, adds 0, also if the
-//     backend knows a voucher of it from somebody else: the device may never
-//     have seen it;
+//     A request that came as a bare Cancel, with neither, adds the amount of
+//     the Request, also if the backend knows a voucher of it from somebody
+//     else: the device may never have seen it, nor its tip;
 //   - Settled adds the amount of the verdict.
 //
 // Items without a verdict count nowhere. Lines with a count of 0 do not

@@ -55,7 +55,7 @@ func (it Item) Size() int {
 type said struct {
 	currency string       // of the Request
 	promise  preauth.Hash // H(Voucher) or H(Charge), zero without either
-	total    int64        // its amount plus tip, minor units
+	total    int64        // its amount plus tip, else the Request's amount; minor units
 }
 
 // read decodes the item's own objects. The row beside them is never trusted
@@ -71,7 +71,7 @@ func (it Item) read() (said, error) {
 	if it.Key.Kind == payment.ItemCancel && len(it.Cancel) == 0 {
 		return said{}, it.broken("cancel", fmt.Errorf("is missing"))
 	}
-	s := said{currency: r.Body.Currency}
+	s := said{currency: r.Body.Currency, total: r.Body.Amount}
 	var named []byte
 	switch {
 	case len(it.Voucher) > 0:

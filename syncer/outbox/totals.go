@@ -57,19 +57,20 @@ func sameTotals(own, theirs []Total) bool {
 // Tally counts and sums the requests that got a verdict, by the rule of the
 // package comment. It takes decisions of this package that have a verdict, ordered or not.
 func Tally(decided []Decision) []Total {
-	promised := map[preauth.Hash]int64{} // per request
+	saying := map[preauth.Hash]said{} // per request, of an item with a promise if there is one
 	for _, d := range decided {
-		promised[d.Item.Key.Request] = max(promised[d.Item.Key.Request], d.said.total)
+		if was, ok := saying[d.Item.Key.Request]; !ok || was.promise.Zero() {
+			saying[d.Item.Key.Request] = d.said
+		}
 	}
 	var lines []Total
-	counted := map[preauth.Hash]bool{}
 	for _, d := range decided {
-		request := d.Item.Key.Request
-		if counted[request] {
-			continue
+		s, ok := saying[d.Item.Key.Request]
+		if !ok {
+			continue // counted
 		}
-		counted[request] = true
-		lines = append(lines, Total{d.said.currency, d.Verdict.Body.Outcome, 1, promised[request], d.Verdict.Body.Amount})
+		delete(saying, d.Item.Key.Request)
+		lines = append(lines, Total{s.currency, d.Verdict.Body.Outcome, 1, s.total, d.Verdict.Body.Amount})
 	}
 	return Add(lines, nil)
 }

@@ -16,6 +16,13 @@ func line(currency string, outcome peerv1.Outcome, count uint32, sum, paid int64
 	return Total{currency, outcome, count, sum, paid}
 }
 
+// withVoucher is a Cancel with the voucher that it ends.
+func withVoucher(d deal) Item {
+	it := d.cancel()
+	it.PreauthCert, it.Voucher = []byte("certificate"), d.voucher.Bytes
+	return it
+}
+
 // What both sides count: one verdict per request, what was handed in with
 // it, and what was paid.
 func TestBothSidesCount(t *testing.T) {
@@ -36,16 +43,21 @@ func TestBothSidesCount(t *testing.T) {
 			[]Total{line("USD", rejected, 1, 1200, 0)}},
 		{"a charge", []Item{a.charged()}, []Result{{a.verdict(t, settled, 1200, a.onCharge), ""}},
 			[]Total{line("USD", settled, 1, 1200, 1200)}},
-		{"a bare Cancel as nothing", []Item{a.cancel()}, []Result{{a.verdict(t, cancelled, 0, noVoucher), ""}},
-			[]Total{line("USD", cancelled, 1, 0, 0)}},
-		{"a bare Cancel as nothing, also if the backend knows the voucher", []Item{a.cancel()}, []Result{{a.verdict(t, cancelled, 0), ""}},
-			[]Total{line("USD", cancelled, 1, 0, 0)}},
+		{"a bare Cancel with what was asked for", []Item{a.cancel()}, []Result{{a.verdict(t, cancelled, 0, noVoucher), ""}},
+			[]Total{line("USD", cancelled, 1, 1000, 0)}},
+		{"a bare Cancel without the tip, also if the backend knows the voucher", []Item{a.cancel()}, []Result{{a.verdict(t, cancelled, 0), ""}},
+			[]Total{line("USD", cancelled, 1, 1000, 0)}},
+		{"a Cancel that comes with its voucher, with the tip", []Item{withVoucher(a)}, []Result{{a.verdict(t, cancelled, 0), ""}},
+			[]Total{line("USD", cancelled, 1, 1200, 0)}},
+		{"a claim and its Cancel as one", []Item{a.claim(), a.cancel()},
+			[]Result{{a.verdict(t, cancelled, 0), ""}, {a.verdict(t, cancelled, 0), ""}},
+			[]Total{line("USD", cancelled, 1, 1200, 0)}},
 		{"a Cancel and its claim as one", []Item{a.cancel(), a.claim()},
 			[]Result{{a.verdict(t, cancelled, 0), ""}, {a.verdict(t, cancelled, 0), ""}},
 			[]Total{line("USD", cancelled, 1, 1200, 0)}},
 		{"of two items only what got the verdict", []Item{a.cancel(), a.claim()},
 			[]Result{{a.verdict(t, cancelled, 0), ""}, {nil, "CLAIM_CONFLICT"}},
-			[]Total{line("USD", cancelled, 1, 0, 0)}},
+			[]Total{line("USD", cancelled, 1, 1000, 0)}},
 		{"nothing without a verdict", []Item{a.claim(), b.claim()}, []Result{{nil, "PREAUTH_NOT_FOUND"}, {nil, ""}}, nil},
 		{"currencies and outcomes apart", []Item{a.claim(), b.claim(), yen.claim()},
 			[]Result{{a.verdict(t, settled, 1200), ""}, {b.verdict(t, rejected, 0), ""}, {yen.verdict(t, settled, 700), ""}},
@@ -142,7 +154,7 @@ func TestWhichVerdictsCount(t *testing.T) {
 		{"one on the voucher of who holds a charge", a.charged(), a.verdict(t, settled, 1000), []Total{paid}, ErrVerdict, "VERDICT_UNEXPECTED"},
 		{"a Cancel of another voucher", a.claim(), a.verdict(t, cancelled, 0, otherVoucher), []Total{gone}, ErrVerdict, "VERDICT_UNEXPECTED"},
 		{"a Cancel of the request alone", a.claim(), a.verdict(t, cancelled, 0, noVoucher), []Total{gone}, nil, ""},
-		{"any on a bare Cancel", a.cancel(), a.verdict(t, settled, 1000), []Total{line("USD", settled, 1, 0, 1000)}, nil, ""},
+		{"any on a bare Cancel", a.cancel(), a.verdict(t, settled, 1000), []Total{line("USD", settled, 1, 1000, 1000)}, nil, ""},
 		{"one that a stranger signed", a.claim(), a.verdictBy(t, "stranger", settled, 1000), nil, preauth.ErrIssuer, "CERT_INVALID"},
 		{"one that is none", a.claim(), []byte("verdict"), nil, preauth.ErrDecode, "PEER_PROTOCOL"},
 		{"none on an item that is broken", broken, a.verdict(t, settled, 1000), nil, ErrItem, "STORE_CORRUPT"},
@@ -171,7 +183,7 @@ func TestASecondVerdictOnARequestIsRefused(t *testing.T) {
 	a := newDeal(t, 0, 1000, 0, "USD")
 	decisions, _, err := Decide(trust(t), []Item{a.cancel(), a.claim()},
 		[]Result{{a.verdict(t, cancelled, 0), ""}, {a.verdict(t, settled, 1000), ""}},
-		[]Total{line("USD", cancelled, 1, 0, 0)})
+		[]Total{line("USD", cancelled, 1, 1000, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
