@@ -225,9 +225,9 @@ func (a aim) wants(b link.Beacon) bool {
 		return false
 	}
 	if !a.sale.Tag.Zero() {
-		return link.MatchesResume(a.sale.Tag, b.EID)
+		return b.Targeted && link.MatchesResume(a.sale.Tag, b.EID)
 	}
-	return true
+	return !b.Targeted
 }
 
 // consider dials an advertisement that is wanted, new and affordable.

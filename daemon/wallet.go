@@ -243,7 +243,7 @@ func (p purpose) beacon() link.Beacon {
 	case p.resume != [16]byte{}:
 		b.Resume, b.EID = true, link.ResumeEID(p.resume, r)
 	case !p.tag.Zero():
-		b.EID = link.ResumeEID(p.tag, r)
+		b.Targeted, b.EID = true, link.ResumeEID(p.tag, r)
 	default:
 		rand.Read(b.EID[:])
 	}

@@ -19,8 +19,11 @@ const DefaultBaseHandle = 16
 // errBeacon says that service data is not that of a Beacon.
 var errBeacon = errors.New("not a beacon")
 
-// resume is the flag of a Beacon whose EID only one till recognises.
-const resume = 1
+// Flags of a Beacon.
+const (
+	resume   = 1 // EID is recognised by the till of an unfinished payment
+	targeted = 2 // EID is recognised by the till whose tag was read
+)
 
 // EID is a customer's identifier of the moment, rotated with its address.
 type EID [6]byte
@@ -35,6 +38,10 @@ type Beacon struct {
 	// Resume says that the device has an unfinished payment and that EID was
 	// made by ResumeEID.
 	Resume bool
+
+	// Targeted says that the customer read a tag at one till and wants no
+	// other: EID was made by ResumeEID with the tag's id as key.
+	Targeted bool
 
 	// EID tells two devices apart, and nothing else.
 	EID EID
@@ -53,6 +60,9 @@ func (b Beacon) Encode() []byte {
 	if b.Resume {
 		out[0] |= resume
 	}
+	if b.Targeted {
+		out[0] |= targeted
+	}
 	copy(out[1:7], b.EID[:])
 	binary.LittleEndian.PutUint16(out[7:9], b.BaseHandle)
 	out[9] = byte(b.TxPower)
@@ -69,6 +79,7 @@ func DecodeBeacon(data []byte) (Beacon, error) {
 	b := Beacon{
 		Version:    data[0] >> 4,
 		Resume:     data[0]&resume != 0,
+		Targeted:   data[0]&targeted != 0,
 		EID:        EID(data[1:7]),
 		BaseHandle: binary.LittleEndian.Uint16(data[7:9]),
 		TxPower:    int8(data[9]),
