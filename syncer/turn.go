@@ -99,7 +99,9 @@ func (s *Syncer) prepare(ctx context.Context, now bool) error {
 			return err
 		}
 	}
-	if since := s.now().Sub(s.refreshed); !now && since >= 0 && since < refreshEvery {
+	// While the backend is silent every turn calls: with nothing to hand over,
+	// this is the call that finds out that it is back.
+	if since := s.now().Sub(s.refreshed); !now && s.Online() && since >= 0 && since < refreshEvery {
 		return nil
 	}
 	if err := s.passable(ctx, "trust bundle not refreshed", s.refresh(ctx, creds.BundleEpoch)); err != nil {
