@@ -86,7 +86,7 @@ func New(ctx context.Context, store *Store, a Authority, o Options) (*Server, er
 	if s.settleAfter == 0 {
 		s.settleAfter = settleAfter
 	}
-	if s.preauthLife < time.Minute || s.preauthLife > PreauthLifeMax {
+	if s.preauthLife < time.Second || s.preauthLife > PreauthLifeMax {
 		return nil, fmt.Errorf("preauth-life %s, at most %s: %w", s.preauthLife, PreauthLifeMax, ErrInvalid)
 	}
 	if s.settleAfter < SettleAfterMin {

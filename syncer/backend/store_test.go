@@ -151,7 +151,7 @@ func TestFullBundleListsTheNewest(t *testing.T) {
 func TestOptionsAreBounded(t *testing.T) {
 	b := newBench(t, Options{})
 	for _, o := range []Options{
-		{PreauthLife: PreauthLifeMax + 1}, {PreauthLife: time.Second}, {SettleAfter: SettleAfterMin - 1},
+		{PreauthLife: PreauthLifeMax + 1}, {PreauthLife: time.Second - 1}, {SettleAfter: SettleAfterMin - 1},
 	} {
 		if _, err := New(b.ctx, b.store, b.authority, o); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", o, err)
