@@ -20,7 +20,7 @@ func TestBeaconRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := Beacon{
 			Version: rapid.Uint8Range(1, 15).Draw(t, "version"), Resume: rapid.Bool().Draw(t, "resume"),
-			EID:        EID(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "eid")),
+			Targeted: rapid.Bool().Draw(t, "targeted"), EID: EID(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "eid")),
 			BaseHandle: rapid.Uint16().Draw(t, "handle"), TxPower: rapid.Int8().Draw(t, "power"),
 		}
 		got, err := DecodeBeacon(want.Encode())
