@@ -102,7 +102,7 @@ func delegated(s *stage) {
 	s.carl.sees(p)
 	with := s.carl.consent(p, "")
 	with.InstrumentId = s.ann.instrument
-	s.carl.isRefusedWith(p, with, "INSTRUMENT_DELEGATED")
+	s.carl.isRefusedWith(p, with, "FIELD_INVALID")
 	with.RequestId, with.IsDelegatedInstrument = newRequestID(), true
 	s.carl.acceptsWith(p, with, "PROVISIONAL")
 	p.ends("SUCCESSFUL PROVISIONAL, 10.00 guaranteed, 2.00 at risk")
