@@ -188,7 +188,7 @@ func TestScanRadioBesideAPayment(t *testing.T) {
 			t.Errorf("dialled %q with no payment open", got)
 		}
 		now := time.Now()
-		b.put(&store.Change{Sale: &store.Sale{
+		b.change(&store.Change{Sale: &store.Sale{
 			Sale:   payment.Sale{ID: paymentName(1), State: payment.Open, Rev: 1, UpdatedAt: now},
 			Amount: 12_00, Currency: "USD", Policy: store.PreferOnline, CreatedAt: now, Deadline: now.Add(time.Minute),
 		}})

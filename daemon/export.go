@@ -14,6 +14,7 @@ import (
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
+	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
 )
 
@@ -101,7 +102,7 @@ func (d *Device) export(ctx context.Context, unsynced bool, send func(*paymentv1
 			if err != nil {
 				return err
 			}
-			p, err := d.shownSale(ctx, v)
+			p, err := d.exportedSale(ctx, v)
 			if err != nil {
 				return err
 			}
@@ -114,12 +115,45 @@ func (d *Device) export(ctx context.Context, unsynced bool, send func(*paymentv1
 		if err != nil {
 			return err
 		}
-		p, err := d.shownAttempt(ctx, v)
+		p, err := d.exportedAttempt(ctx, v)
 		if err != nil {
 			return err
 		}
 		return send(p)
 	})
+}
+
+// exportedSale returns a payment with the signed objects that there are, also
+// while no receipt is given out yet.
+func (d *Device) exportedSale(ctx context.Context, v store.Sale) (*paymentv1.Payment, error) {
+	p, err := d.shownSale(ctx, v)
+	if err != nil || p.Receipt != nil || v.Winner.Zero() {
+		return p, err
+	}
+	ask, err := d.store.Ask(ctx, v.Winner)
+	if err != nil {
+		return nil, err
+	}
+	p.Receipt = evidence(ask.RequestBytes, ask.Voucher, ask.VoucherBytes)
+	return p, nil
+}
+
+// exportedAttempt is exportedSale of a customer.
+func (d *Device) exportedAttempt(ctx context.Context, v store.Attempt) (*paymentv1.Payment, error) {
+	p, err := d.shownAttempt(ctx, v)
+	if err == nil && p.Receipt == nil {
+		p.Receipt = evidence(v.RequestBytes, v.Attempt.Voucher, v.VoucherBytes)
+	}
+	return p, err
+}
+
+// evidence is a receipt without the till's word, nil without a promise.
+func evidence(request []byte, voucher preauth.Hash, voucherBytes []byte) *paymentv1.ReceiptData {
+	r, b, err := requestOf(request)
+	if err != nil || len(voucherBytes) == 0 {
+		return nil
+	}
+	return receiptData(r, b, voucher, voucherBytes, nil)
 }
 
 // backwards pages through a list from the newest to the oldest, keeps the keys

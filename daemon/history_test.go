@@ -240,7 +240,7 @@ func TestFetchPaymentShowsTheNewestAttempt(t *testing.T) {
 	old := b.bought(1, payment.Declined)
 	again := old
 	again.Request, again.State, again.CreatedAt = namedHash("second request"), payment.Requested, old.CreatedAt.Add(time.Second)
-	b.put(&store.Change{Attempts: []store.Attempt{again}})
+	b.change(&store.Change{Attempts: []store.Attempt{again}})
 	resp, err := (&history{b.Device}).FetchPayment(t.Context(), &paymentv1.FetchPaymentRequest{PaymentId: paymentName(1).String()})
 	if err != nil {
 		t.Fatal(err)

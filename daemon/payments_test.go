@@ -75,7 +75,7 @@ func (b *bench) sold(n int, state payment.State) store.Sale {
 			c.Outbox = []store.Item{claimOf(s.ID, r.Hash, at)}
 		}
 	}
-	b.put(c)
+	b.change(c)
 	return s
 }
 
@@ -101,7 +101,7 @@ func (b *bench) bought(n int, state payment.State) store.Attempt {
 		}
 	}
 	c.Attempts = []store.Attempt{a}
-	b.put(c)
+	b.change(c)
 	return a
 }
 
@@ -110,16 +110,6 @@ func claimOf(id preauth.ID, request preauth.Hash, at time.Time) store.Item {
 	return store.Item{
 		ItemKey: store.ItemKey{Kind: payment.ItemClaim, Request: request}, Payment: id,
 		Deadline: at.Add(15 * 24 * time.Hour), Total: 13_00, Currency: "USD", CreatedAt: at,
-	}
-}
-
-// put commits a change as the device does.
-func (b *bench) put(c *store.Change) {
-	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.commit(b.t.Context(), c); err != nil {
-		b.t.Fatal(err)
 	}
 }
 
