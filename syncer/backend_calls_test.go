@@ -19,7 +19,7 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-func (b *backend) Enroll(_ context.Context, r *backendv1.EnrollRequest) (*backendv1.EnrollResponse, error) {
+func (b *fakeBackend) Enroll(_ context.Context, r *backendv1.EnrollRequest) (*backendv1.EnrollResponse, error) {
 	key, err := preauth.PublicKeyFrom(r.SigningKey)
 	if err != nil {
 		return nil, refusal(codes.PermissionDenied, "PROOF_INVALID", 0)
@@ -44,14 +44,14 @@ func (b *backend) Enroll(_ context.Context, r *backendv1.EnrollRequest) (*backen
 	}, nil
 }
 
-func (b *backend) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backendv1.RenewResponse, error) {
+func (b *fakeBackend) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backendv1.RenewResponse, error) {
 	d := b.device
 	return &backendv1.RenewResponse{
 		DeviceCert: b.certify(d, 90*time.Minute), TlsCert: b.ca.device(b.t, d.id, &d.key.PublicKey, 90*time.Minute), Time: signedNow(),
 	}, nil
 }
 
-func (b *backend) PreAuthorize(_ context.Context, r *backendv1.PreAuthorizeRequest) (*backendv1.PreAuthorizeResponse, error) {
+func (b *fakeBackend) PreAuthorize(_ context.Context, r *backendv1.PreAuthorizeRequest) (*backendv1.PreAuthorizeResponse, error) {
 	if r.Amount > 50_000 {
 		return nil, refusal(codes.FailedPrecondition, "INSUFFICIENT_FUNDS", 0)
 	}
@@ -74,13 +74,13 @@ func (b *backend) PreAuthorize(_ context.Context, r *backendv1.PreAuthorizeReque
 	}, nil
 }
 
-func (b *backend) VoidPreAuthorization(context.Context, *backendv1.VoidPreAuthorizationRequest) (*backendv1.VoidPreAuthorizationResponse, error) {
+func (b *fakeBackend) VoidPreAuthorization(context.Context, *backendv1.VoidPreAuthorizationRequest) (*backendv1.VoidPreAuthorizationResponse, error) {
 	return &backendv1.VoidPreAuthorizationResponse{
 		TrustBundle: b.bundle(), ReleasedAtMs: time.Now().Add(time.Hour).UnixMilli(), Time: signedNow(),
 	}, nil
 }
 
-func (b *backend) RegisterPayment(context.Context, *backendv1.RegisterPaymentRequest) (*backendv1.RegisterPaymentResponse, error) {
+func (b *fakeBackend) RegisterPayment(context.Context, *backendv1.RegisterPaymentRequest) (*backendv1.RegisterPaymentResponse, error) {
 	return &backendv1.RegisterPaymentResponse{ChargeUntilMs: time.Now().Add(time.Hour).UnixMilli(), Time: signedNow()}, nil
 }
 

@@ -108,9 +108,9 @@ func (c ca) sealed(t testing.TB, id []byte, key any, life time.Duration) []byte 
 	return cert.Raw
 }
 
-// A backend answers as the real one does, as far as a device can tell. It
+// A fakeBackend answers as the real one does, as far as a device can tell. It
 // settles every claim it gets in full.
-type backend struct {
+type fakeBackend struct {
 	backendv1.UnimplementedEnrollmentServiceServer
 	backendv1.UnimplementedSettlementServiceServer
 
@@ -137,8 +137,8 @@ type backend struct {
 	issue  func(*peerv1.PreauthCert)     // before it is signed
 }
 
-func newBackend(t testing.TB) *backend {
-	b := &backend{
+func newBackend(t testing.TB) *fakeBackend {
+	b := &fakeBackend{
 		t: t, ca: newCA(t), root: newKey(t), issuer: newKey(t), epoch: 3,
 		verdicts: map[preauth.Hash][]byte{}, settled: map[preauth.Hash]int{},
 		silent: map[preauth.Hash]string{},
@@ -147,7 +147,7 @@ func newBackend(t testing.TB) *backend {
 }
 
 // serve answers on a listener until the test ends.
-func (b *backend) serve(lis net.Listener) (stop func()) {
+func (b *fakeBackend) serve(lis net.Listener) (stop func()) {
 	g := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(&tls.Config{
 			Certificates: []tls.Certificate{b.ca.server(b.t)}, MinVersion: tls.VersionTLS13, ClientAuth: tls.RequestClientCert,
@@ -166,7 +166,7 @@ func (b *backend) serve(lis net.Listener) (stop func()) {
 	return func() { g.Stop(); <-done }
 }
 
-func (b *backend) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (b *fakeBackend) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
 	b.mu.Lock()
 	b.calls, b.times = append(b.calls, method), append(b.times, time.Now())
@@ -204,7 +204,7 @@ func signedNow() *backendv1.SignedTime {
 	return &backendv1.SignedTime{ServerTimeMs: time.Now().UnixMilli()}
 }
 
-func (b *backend) bundle() []byte {
+func (b *fakeBackend) bundle() []byte {
 	key := preauth.PublicKeyOf(&b.issuer.PublicKey)
 	return sign(b.t, b.root, &peerv1.TrustBundle{
 		Epoch: b.epoch, ServerTimeMs: time.Now().UnixMilli(),
@@ -212,10 +212,10 @@ func (b *backend) bundle() []byte {
 	}).Bytes
 }
 
-func (b *backend) rootKey() preauth.PublicKey { return preauth.PublicKeyOf(&b.root.PublicKey) }
+func (b *fakeBackend) rootKey() preauth.PublicKey { return preauth.PublicKeyOf(&b.root.PublicKey) }
 
 // certify is the signed certificate of a device.
-func (b *backend) certify(d *device, life time.Duration) []byte {
+func (b *fakeBackend) certify(d *device, life time.Duration) []byte {
 	key := preauth.PublicKeyOf(&d.key.PublicKey)
 	cert := &peerv1.DeviceCert{
 		DeviceId: d.id, Role: d.role, SigningKey: key[:], NoiseKey: d.noise[:],
@@ -227,7 +227,7 @@ func (b *backend) certify(d *device, life time.Duration) []byte {
 	return sign(b.t, b.issuer, cert).Bytes
 }
 
-func (b *backend) Submit(_ context.Context, r *backendv1.SubmitRequest) (*backendv1.SubmitResponse, error) {
+func (b *fakeBackend) Submit(_ context.Context, r *backendv1.SubmitRequest) (*backendv1.SubmitResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.batches = append(b.batches, len(r.Items))
@@ -256,7 +256,7 @@ func (b *backend) Submit(_ context.Context, r *backendv1.SubmitRequest) (*backen
 }
 
 // judge settles a request once, and cancels it for ever.
-func (b *backend) judge(request preauth.Hash, it *backendv1.Item) []byte {
+func (b *fakeBackend) judge(request preauth.Hash, it *backendv1.Item) []byte {
 	total, promise := promised(b.t, it)
 	if old, ok := b.verdicts[request]; ok && len(it.Cancel) == 0 {
 		return old
@@ -272,7 +272,7 @@ func (b *backend) judge(request preauth.Hash, it *backendv1.Item) []byte {
 }
 
 // totals follow the package comment of outbox.
-func (b *backend) totals(items []*backendv1.Item, results []*backendv1.ItemResult) []*backendv1.Total {
+func (b *fakeBackend) totals(items []*backendv1.Item, results []*backendv1.ItemResult) []*backendv1.Total {
 	sums := map[preauth.Hash]int64{}
 	for i, it := range items {
 		request := hashOf(b.t, it.Request)
@@ -298,7 +298,7 @@ func (b *backend) totals(items []*backendv1.Item, results []*backendv1.ItemResul
 	return all
 }
 
-func (b *backend) Query(_ context.Context, r *backendv1.QueryRequest) (*backendv1.QueryResponse, error) {
+func (b *fakeBackend) Query(_ context.Context, r *backendv1.QueryRequest) (*backendv1.QueryResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	resp := &backendv1.QueryResponse{Time: signedNow()}
@@ -310,7 +310,7 @@ func (b *backend) Query(_ context.Context, r *backendv1.QueryRequest) (*backendv
 	return resp, nil
 }
 
-func (b *backend) Refresh(context.Context, *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
+func (b *fakeBackend) Refresh(context.Context, *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return &backendv1.RefreshResponse{
@@ -335,7 +335,7 @@ type log struct {
 	handed  int
 }
 
-func (b *backend) seen() log {
+func (b *fakeBackend) seen() log {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return log{
@@ -354,10 +354,10 @@ func (l log) count(method string) int {
 	return n
 }
 
-func (b *backend) count(method string) int { return b.seen().count(method) }
+func (b *fakeBackend) count(method string) int { return b.seen().count(method) }
 
 // now changes how the backend answers from here on.
-func (b *backend) now(change func()) {
+func (b *fakeBackend) now(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change()

@@ -30,7 +30,7 @@ type device struct {
 	noise [32]byte
 	id    []byte
 	role  peerv1.Role
-	b     *backend
+	b     *fakeBackend
 	s     *Syncer
 	wire  *bufconn.Listener
 

@@ -220,3 +220,19 @@ func TestLoopback(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAddressesOfTheSixthVersion(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dialled := ""
+		d := newDevice(t, func(o *Options) {
+			o.Dial = func(_ context.Context, address string) (net.Conn, error) {
+				dialled = address
+				return nil, errors.New("network is unreachable")
+			}
+		})
+		d.creds.URL = "https://[::1]:8443"
+		if err := d.s.RegisterPayment(t.Context(), [16]byte{1}); !errors.Is(err, ErrOffline) || dialled != "[::1]:8443" {
+			t.Errorf("dialled %q: %v", dialled, err)
+		}
+	})
+}

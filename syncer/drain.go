@@ -62,7 +62,10 @@ func (d *draining) submit(ctx context.Context, items []outbox.Item) error {
 	var refused *Refused
 	if errors.As(err, &refused) && refused.invalid {
 		if half := len(items) / 2; half > 0 {
-			return errors.Join(d.submit(ctx, items[:half]), d.submit(ctx, items[half:]))
+			if err := d.submit(ctx, items[:half]); err != nil {
+				return err
+			}
+			return d.submit(ctx, items[half:])
 		}
 		return d.settle(ctx, []outbox.Decision{{Item: items[0], Err: outbox.Refusal(refused.Reason)}})
 	}

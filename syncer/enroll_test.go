@@ -44,7 +44,7 @@ func TestEnroll(t *testing.T) {
 				if cert.Role != in.Role || preauth.PublicKey(cert.SigningKey) != preauth.PublicKeyOf(&d.key.PublicKey) {
 					t.Errorf("certificate %v", cert)
 				}
-				if got.RootKey != d.b.rootKey() || len(got.TLSCert) == 0 || got.ServerTime.Sub(time.Now()).Abs() > time.Second {
+				if got.RootKey != d.b.rootKey() || len(got.TLSCert) == 0 || time.Until(got.ServerTime).Abs() > time.Second {
 					t.Errorf("%+v", got)
 				}
 				if len(got.Instruments) != 1 || got.Instruments[0].Type != "BANK_ACCOUNT" {

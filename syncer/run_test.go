@@ -64,7 +64,7 @@ func TestABootWithoutNetwork(t *testing.T) {
 		if st.Online || st.Reason != "OFFLINE" || st.LastError == "" || !st.LastAnswer.IsZero() || st.Since.IsZero() {
 			t.Errorf("state %+v", st)
 		}
-		if wait := st.NextTry.Sub(time.Now()); wait < 0 || wait > time.Minute {
+		if wait := time.Until(st.NextTry); wait < 0 || wait > time.Minute {
 			t.Errorf("next try in %s", wait)
 		}
 		if it := d.item(d.owe(1).Key); it.Tries != 0 || it.Error != "" {
@@ -161,7 +161,7 @@ func TestTheBackendSetsThePace(t *testing.T) {
 		}
 		wait.Store(0)
 		d.s.Kick()
-		pass(refused.Add(137*time.Second - time.Millisecond).Sub(time.Now()))
+		pass(time.Until(refused.Add(137*time.Second - time.Millisecond)))
 		if calls := d.b.seen().calls; len(calls) != 2 {
 			t.Fatalf("called %v before it was told to", calls)
 		}
@@ -358,6 +358,26 @@ func TestAllThatWaitsIsTriedWhenTheBackendReturns(t *testing.T) {
 		pass(6 * time.Second)
 		if d.left() != 0 {
 			t.Error("what was postponed before the start was not tried")
+		}
+	})
+}
+
+func TestAClockThatJumpsHoldsNothingBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var behind atomic.Int64
+		d := newDevice(t, func(o *Options) {
+			o.Now = func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }
+		})
+		d.connect()
+		it := d.owe(1)
+		d.b.silent[it.Key.Request] = "PREAUTH_NOT_FOUND"
+		d.run()
+		pass(10 * time.Minute)
+		d.b.now(func() { delete(d.b.silent, it.Key.Request) })
+		behind.Store(int64(50 * time.Minute)) // the item is due in 50 minutes, by this clock
+		pass(time.Minute)
+		if d.left() != 0 {
+			t.Errorf("not tried: %+v", d.item(it.Key).NextTry)
 		}
 	})
 }

@@ -61,6 +61,8 @@ type Syncer struct {
 	refreshed time.Time                // last Refresh
 	waiting   map[outbox.Key]time.Time // NextTry of what was postponed
 	whole     bool                     // the next turn takes what is not due yet, too
+	began     time.Time                // of this process, with a monotonic reading
+	ahead     time.Duration            // of the clock, since then
 
 	mu      sync.Mutex
 	conn    *conn
@@ -75,7 +77,7 @@ func New(o Options) *Syncer {
 		book: o.Book, log: o.Logger, pace: outbox.Pace{Splay: o.Splay, Max: o.RetryMax},
 		now: o.Now, dialer: o.Dial, entropy: o.Entropy, waiting: map[outbox.Key]time.Time{}, whole: true,
 		kicked: make(chan struct{}, 1), woken: make(chan struct{}, 1), turns: make(chan struct{}, 1),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), began: time.Now(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -63,7 +63,7 @@ func (s *Syncer) turn(ctx context.Context, each func(Result)) (Summary, error) {
 		return Summary{}, err
 	}
 	until := s.now()
-	if s.whole || each != nil {
+	if s.clockMoved(until) || s.whole || each != nil {
 		until = ever
 	}
 	sum, mismatch, err := s.drain(ctx, until, each)
@@ -74,6 +74,15 @@ func (s *Syncer) turn(ctx context.Context, each func(Result)) (Summary, error) {
 		s.log.InfoContext(ctx, "synchronized", "items", sum.Synced, "remaining", sum.Remaining)
 	}
 	return sum, err
+}
+
+// clockMoved reports whether the clock has jumped since the last turn. What
+// was postponed by the clock as it was could otherwise wait for years.
+func (s *Syncer) clockMoved(now time.Time) bool {
+	ahead := now.Round(0).Sub(s.began.Round(0)) - time.Since(s.began)
+	moved := (ahead - s.ahead).Abs() > time.Minute
+	s.ahead = ahead
+	return moved
 }
 
 // complain logs what is neither a silent backend nor a caller that left.
