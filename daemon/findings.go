@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	diskWarn     = 100e6   // bytes left on the disk
-	diskFail     = 8 << 20 // less, and the store takes no writes
-	headroomWarn = 80      // per cent of a limit in use
+	diskWarn = 100e6   // bytes left on the disk
+	diskFail = 8 << 20 // less, and the store takes no writes
+	headroom = 5       // the share of a limit that should be left: a fifth
 )
 
 // farFuture is after every time that the store holds.
@@ -166,7 +166,7 @@ func judgeLimits(e preauth.Exposure) finding {
 
 // reaches reports whether so much of a limit is in use that it will soon be
 // felt.
-func reaches(used, most int64) bool { return used > most/100*headroomWarn }
+func reaches(used, most int64) bool { return most-used < most/headroom }
 
 func judgeDisk(free uint64, dir string) finding {
 	switch {
