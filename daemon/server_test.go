@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"log/slog"
+	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -127,8 +131,22 @@ func (p papers) sign(t testing.TB) store.Identity {
 	t.Helper()
 	return store.Identity{
 		DeviceCert: signedBy(t, "issuer", p.cert).Bytes, TrustBundle: signedBy(t, "root", p.bundle).Bytes,
-		RootKey: preauth.PublicKeyOf(&fixedKey("root").PublicKey), BackendURL: "https://backend.test:1", TLSCert: []byte{1},
+		RootKey: preauth.PublicKeyOf(&fixedKey("root").PublicKey), BackendURL: "https://backend.test:1", TLSCert: []byte{1}, CA: backendCA(t),
 	}
+}
+
+// backendCA is the file that names a backend nobody reaches.
+func backendCA(t testing.TB) []byte {
+	t.Helper()
+	key, now := fixedKey("ca"), time.Now()
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 func signedBy[M proto.Message](t testing.TB, key string, body M) preauth.Signed[M] {

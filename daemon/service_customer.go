@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -168,10 +170,14 @@ func (s *customerService) instruments(ctx context.Context) ([]*customerv1.Instru
 		return nil, 0, err
 	}
 	now := s.d.now()
+	slices.Reverse(auths) // newest first
 	list := make([]*customerv1.Instrument, len(rows))
 	for i, row := range rows {
 		list[i] = instrumentProto(row, auths, now)
 	}
+	slices.SortFunc(list, func(a, b *customerv1.Instrument) int {
+		return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.InstrumentId, b.InstrumentId))
+	})
 	return list, untilExpiry(auths, now), nil
 }
 
