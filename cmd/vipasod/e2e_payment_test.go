@@ -1,0 +1,278 @@
+package main_test
+
+import (
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	_ "github.com/mattn/go-sqlite3" // looks into files that no program serves
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+)
+
+const (
+	requested   = paymentv1.PaymentState_PAYMENT_STATE_REQUESTED
+	authorized  = paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED
+	provisional = paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL
+	settled     = paymentv1.PaymentState_PAYMENT_STATE_SETTLED
+	otherPaid   = paymentv1.PaymentState_PAYMENT_STATE_OTHER_PAID
+)
+
+// TestOfflinePaymentSettlesOnceAfterAllIsKilled: two customers accept what a
+// till asks for while nobody has a network; one pays. Everything is killed,
+// starts again, and settles when the backend is back.
+func TestOfflinePaymentSettlesOnceAfterAllIsKilled(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "ann", "ben")
+	listening := []*process{s.customers[0].accepting(t, "--after", "1s"), s.customers[1].accepting(t, "--after", "1s")}
+	paid := s.till.request(t, "12.00", "--timeout", "30s")
+	id := paid.GetPaymentId()
+	winner, loser := s.ends(t, id)
+	for _, p := range listening {
+		p.event(t, "payment_request_received", id)
+	}
+	listening[winner].event(t, "payment_successful", id)
+	listening[loser].event(t, "another_user_paid", id)
+	s.customers[winner].holds(t, "0.00", "12.00", "88.00")
+	s.customers[loser].holds(t, "0.00", "0.00", "100.00")
+
+	s.killAll()
+	s.startAir(t)
+	for _, d := range []*device{s.till, s.customers[0], s.customers[1]} {
+		d.start(t)
+	}
+	if got := s.till.payment(t, id).GetState(); got != provisional {
+		t.Errorf("the till has %s after its death", got)
+	}
+	s.startBackend(t)
+	s.till.becomes(t, id, settled)
+	s.customers[winner].becomes(t, id, settled)
+	s.customers[winner].holds(t, "12.00", "0.00", "88.00")
+	s.customers[loser].holds(t, "0.00", "0.00", "100.00")
+	if got := s.customers[loser].payment(t, id).GetState(); got != otherPaid {
+		t.Errorf("the other customer has %s", got)
+	}
+	s.settledOnce(t, s.till, s.customers[winner], id, "12.00")
+	if got := s.credit(t, s.till); !maps.Equal(got, map[string]int64{"USD": 1200}) {
+		t.Errorf("the till has %v, want 12.00 USD", got)
+	}
+	s.sound(t)
+}
+
+// ends waits until a payment has ended for both customers of a shop, and
+// returns who has paid and who has not.
+func (s *shop) ends(t *testing.T, id string) (winner, loser int) {
+	t.Helper()
+	eventually(t, patience, "one has paid, the other not", func() (bool, string) {
+		a, b := s.customers[0].payment(t, id).GetState(), s.customers[1].payment(t, id).GetState()
+		if winner, loser = 0, 1; a == otherPaid {
+			winner, loser = 1, 0
+		}
+		return a == provisional && b == otherPaid || a == otherPaid && b == provisional, a.String() + " and " + b.String()
+	})
+	return winner, loser
+}
+
+// settledOnce fails unless till, customer and backend say that a payment was
+// settled one time with this amount.
+func (w *world) settledOnce(t *testing.T, till, customer *device, id, amount string) {
+	t.Helper()
+	for _, d := range []*device{till, customer} {
+		life := read[paymentv1.FetchPaymentResponse](t, d.ask(t, "payments", "show", id, "--timeline").stdout)
+		n := 0
+		for _, e := range life.GetTimeline() {
+			if e.GetPaymentSettled() != nil {
+				n++
+			}
+		}
+		if p := life.GetPayment(); n != 1 || p.GetState() != settled || p.GetSettledAmount() != amount || !p.GetSynced() {
+			t.Errorf("%s was told %d times that it is settled: %s", d.name, n, p)
+		}
+	}
+	var states, paid []string
+	for _, r := range w.admin(t, "payment", "show", id).ok(t).object(t)["requests"].([]any) {
+		r := r.(map[string]any)
+		states = append(states, r["state"].(string))
+		if r["paid"] != "0.00" {
+			paid = append(paid, r["paid"].(string))
+		}
+	}
+	if !slices.Equal(paid, []string{amount}) {
+		t.Errorf("the backend paid %v for %v, want %s once", paid, states, amount)
+	}
+}
+
+// credit is what the ledger owes the business of a till, in minor units by
+// currency. It fails unless every transfer and all of them sum to zero.
+func (w *world) credit(t *testing.T, till *device) map[string]int64 {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+w.path("backend/backend.db")+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var odd, all int
+	err = db.QueryRow(`SELECT count(*), (SELECT count(*) FROM postings) FROM (SELECT 1 FROM postings GROUP BY transfer_seq, currency HAVING sum(amount) <> 0)`).Scan(&odd, &all)
+	if err != nil || odd != 0 || all == 0 {
+		t.Errorf("%d of %d postings are in transfers that do not sum to zero: %v", odd, all, err)
+	}
+	business := uuid.MustParse(till.party)
+	rows, err := db.Query(`SELECT currency, sum(amount) FROM postings WHERE kind = 'BUSINESS' AND account_id = ? GROUP BY currency`, business[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	got := map[string]int64{}
+	for rows.Next() {
+		var currency string
+		var minor int64
+		if err := rows.Scan(&currency, &minor); err != nil {
+			t.Fatal(err)
+		}
+		got[currency] = minor
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestBothAcceptAtOnce: both customers see the request before either accepts,
+// and both accept. The till takes the money of one, and the other has its
+// hold back at once.
+func TestBothAcceptAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "ann", "ben")
+	listening := []*process{s.customers[0].receive(t), s.customers[1].receive(t)}
+	asking := s.till.follow(t, "pay", "request", "12.00", "USD")
+	_, e := listening[0].event(t, "payment_request_received", "")
+	id := e.GetPaymentRequestReceived().GetPaymentId()
+	listening[1].event(t, "payment_request_received", id)
+	var accepts []*process
+	for _, c := range s.customers {
+		accepts = append(accepts, c.follow(t, "pay", "accept", id, "--amount", "12.00", "--currency", "USD", "--instrument", c.instrument))
+	}
+	codes := []int{accepts[0].exit(t), accepts[1].exit(t)}
+	if slices.Sort(codes); !slices.Equal(codes, []int{0, 1}) {
+		t.Errorf("pay accept exits %v, want 0 and 1\n%s%s", codes, accepts[0].err.text(), accepts[1].err.text())
+	}
+	if code := asking.exit(t); code != 0 {
+		t.Errorf("pay request: exit %d", code)
+	}
+	winner, loser := s.ends(t, id)
+	listening[winner].event(t, "payment_successful", id)
+	listening[loser].event(t, "another_user_paid", id)
+	s.customers[winner].holds(t, "0.00", "12.00", "88.00")
+	s.customers[loser].holds(t, "0.00", "0.00", "100.00")
+	s.startBackend(t)
+	for _, d := range []*device{s.till, s.customers[0], s.customers[1]} {
+		d.ask(t, "sync", "now")
+	}
+	s.settledOnce(t, s.till, s.customers[winner], id, "12.00")
+	s.customers[winner].holds(t, "12.00", "0.00", "88.00")
+	s.customers[loser].holds(t, "0.00", "0.00", "100.00")
+	s.sound(t)
+}
+
+// crash starts a payment of 12.00 USD whose customer accepts at once, and
+// returns when the customer's voucher is on its way.
+func (s *shop) crash(t *testing.T) (id string, asking, listening *process) {
+	t.Helper()
+	log := s.customers[0].follow(t, "listen", "--types", "payment_accepted")
+	listening = s.customers[0].accepting(t)
+	asking = s.till.follow(t, "pay", "request", "12.00", "USD", "--timeout", "40s")
+	_, e := log.event(t, "payment_accepted", "")
+	return e.GetPaymentAccepted().GetPaymentId(), asking, listening
+}
+
+// agreed brings the backend back and fails unless till, customer and backend
+// agree that a payment was made once, or not at all.
+func (s *shop) agreed(t *testing.T, id string) {
+	t.Helper()
+	ann := s.customers[0]
+	eventually(t, patience, "both sides know how it ended", func() (bool, string) {
+		till, customer := s.till.payment(t, id).GetState(), ann.payment(t, id).GetState()
+		return till == provisional && customer == provisional, till.String() + " and " + customer.String()
+	})
+	s.startBackend(t)
+	s.till.ask(t, "sync", "now")
+	ann.ask(t, "sync", "now")
+	s.till.becomes(t, id, settled)
+	ann.becomes(t, id, settled)
+	s.settledOnce(t, s.till, ann, id, "12.00")
+	ann.holds(t, "12.00", "0.00", "88.00")
+	s.sound(t)
+}
+
+// TestTillDiesWithTheVoucherOnItsWay: the till is killed as soon as the
+// customer has promised to pay, and asks again for the same payment when it is
+// back. The customer's device gives its one answer again.
+func TestTillDiesWithTheVoucherOnItsWay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "ann")
+	id, asking, listening := s.crash(t)
+	s.till.restart(t)
+	if code := asking.exit(t); code != 0 {
+		t.Errorf("pay request made again after the restart: exit %d, %s%s", code, asking.out.text(), asking.err.text())
+	}
+	listening.event(t, "payment_successful", id)
+	s.agreed(t, id)
+}
+
+// TestCustomerDiesWithTheVoucherOnItsWay: the customer's device is killed as
+// soon as it has promised to pay. When it is back, the air brings the two
+// together again, with nobody doing anything.
+func TestCustomerDiesWithTheVoucherOnItsWay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "ann")
+	id, asking, _ := s.crash(t)
+	s.customers[0].restart(t)
+	if code := asking.exit(t); code != 0 {
+		t.Errorf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
+	}
+	s.agreed(t, id)
+}
+
+// TestBothDieWithTheVoucherOnItsWay: only the stores are left. What they agree
+// on in the end is found over the air or, if they are too far apart, by the
+// backend; nothing is paid twice and no hold is left behind.
+func TestBothDieWithTheVoucherOnItsWay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "ann")
+	id, _, _ := s.crash(t)
+	started := time.Now()
+	s.killAll()
+	ann := s.customers[0]
+	s.startAir(t)
+	s.till.start(t)
+	ann.start(t)
+	if got := ann.payment(t, id).GetState(); got != authorized && got != provisional {
+		t.Errorf("the customer's device promised to pay, died, and has %s", got)
+	}
+	ann.holds(t, "0.00", "12.00", "88.00")
+	again := s.till.ctl(t, "--json", "pay", "cancel", id)
+	t.Logf("back after %s; cancel: exit %d %s", time.Since(started), again.code, strings.TrimSpace(again.stdout))
+	s.startBackend(t)
+	eventually(t, 2*patience, "both sides agree", func() (bool, string) {
+		s.till.ask(t, "sync", "now")
+		ann.ask(t, "sync", "now")
+		till, customer := s.till.payment(t, id).GetState(), ann.payment(t, id).GetState()
+		return till == customer && till != provisional && till != authorized, till.String() + " and " + customer.String()
+	})
+	switch s.till.payment(t, id).GetState() {
+	case settled:
+		s.settledOnce(t, s.till, ann, id, "12.00")
+		ann.holds(t, "12.00", "0.00", "88.00")
+	default:
+		ann.holds(t, "0.00", "0.00", "100.00")
+		if got := s.credit(t, s.till); len(got) != 0 {
+			t.Errorf("not paid, and the till has %v", got)
+		}
+	}
+	s.sound(t)
+}
