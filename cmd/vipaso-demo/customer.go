@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"time"
 
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 )
@@ -151,16 +154,30 @@ func (p *party) holdIs(spent, held, remaining string) {
 	p.say("%s has spent %s, holds %s, and may spend %s", p.name, spent, held, remaining)
 }
 
-// allHolds are the customer's pre-authorizations, oldest first.
+// allHolds are the customer's pre-authorizations, in the order in which they
+// were made.
 func (p *party) allHolds() []*customerv1.PreAuthorization {
-	var all []*customerv1.PreAuthorization
+	ids := p.holdIDs()
+	all := make([]*customerv1.PreAuthorization, 0, len(ids))
 	for _, i := range p.instruments() {
-		holds := i.GetPreAuthorizations()
-		for n := len(holds) - 1; n >= 0; n-- {
-			all = append(all, holds[n])
+		all = append(all, i.GetPreAuthorizations()...)
+	}
+	slices.SortFunc(all, func(a, b *customerv1.PreAuthorization) int {
+		return cmp.Compare(slices.Index(ids, a.GetPreAuthorizationId()), slices.Index(ids, b.GetPreAuthorizationId()))
+	})
+	return all
+}
+
+// holdIDs are the ids of the customer's pre-authorizations, as they were made.
+func (p *party) holdIDs() []string {
+	var ids []string
+	events, _ := p.log.snapshot()
+	for _, e := range events {
+		if c := e.GetPreAuthorizationChanged(); c != nil && !slices.Contains(ids, c.GetPreAuthorizationId()) {
+			ids = append(ids, c.GetPreAuthorizationId())
 		}
 	}
-	return all
+	return ids
 }
 
 func (p *party) instruments() []*customerv1.Instrument {
@@ -185,15 +202,23 @@ func (p *party) statusIs(want string) {
 	p.say("what %s has set aside is %s", p.name, want)
 }
 
-// balanceIs checks what is free on the customer's card, by the backend's word
-// of now.
+// balanceIs waits until that much is free on the customer's card, by the
+// backend's word.
 func (p *party) balanceIs(want string) {
 	p.goesOnline()
-	p.synchronizes()
-	for _, i := range p.instruments() {
-		if i.GetInstrumentId() == p.instrument && i.GetBalance() != want {
-			p.fail("%s has %s free on the card, not %s", p.name, i.GetBalance(), want)
+	got := ""
+	for range patience / time.Second {
+		p.synchronizes()
+		for _, i := range p.instruments() {
+			if i.GetInstrumentId() == p.instrument {
+				got = i.GetBalance()
+			}
 		}
+		if got == want {
+			p.say("%s has %s free on the card", p.name, want)
+			return
+		}
+		p.passes(time.Second)
 	}
-	p.say("%s has %s free on the card", p.name, want)
+	p.fail("%s has %s free on the card, not %s", p.name, got, want)
 }

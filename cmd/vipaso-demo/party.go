@@ -113,16 +113,21 @@ func (p *party) network(on bool) {
 	p.check(err, "%s goes online: %v", p.name, on)
 }
 
-// answersBackend waits until the device knows that it has a network.
+// awaitsBackend waits until the device knows that it has a network.
 func (p *party) awaitsBackend() {
+	p.awaitsStatus(func(s *devicev1.Status) bool { return s.GetBackend().GetOnline() })
+}
+
+// awaitsStatus waits for a status that is as wanted.
+func (p *party) awaitsStatus(wanted func(*devicev1.Status) bool) {
 	ctx, cancel := p.limit()
 	defer cancel()
 	stream, err := p.device.WatchStatus(ctx, &devicev1.WatchStatusRequest{})
 	p.check(err, "%s watches its status", p.name)
 	for {
 		r, err := stream.Recv()
-		p.check(err, "%s waits for the backend", p.name)
-		if r.GetStatus().GetBackend().GetOnline() {
+		p.check(err, "%s watches its status", p.name)
+		if wanted(r.GetStatus()) {
 			return
 		}
 	}
@@ -145,15 +150,15 @@ func (p *party) hasEvent(after uint64, what string, s *sale) *paymentv1.Event {
 func (p *party) becomes(s *sale, want string) {
 	ctx, cancel := p.limit()
 	defer cancel()
-	for {
+	for last := ""; ; {
 		_, changed := p.log.snapshot()
 		got, err := p.payment(ctx, s)
-		if err == nil && stateName(got.GetState()) == want {
+		if ctx.Err() != nil {
+			p.fail("%s has %s as %s, not %s", p.name, s.label, last, want)
+		}
+		if last = stateName(got.GetState()); err == nil && last == want {
 			p.say("%s has %s as %s", p.name, s.label, want)
 			return
-		}
-		if ctx.Err() != nil {
-			p.fail("%s has %s as %s, not %s (%v)", p.name, s.label, stateName(got.GetState()), want, err)
 		}
 		select {
 		case <-changed:

@@ -35,6 +35,7 @@ func happy(s *stage) {
 	s.ann.accepts(p, "PROVISIONAL")
 	p.ends("SUCCESSFUL PROVISIONAL, 10.00 guaranteed, 2.00 at risk")
 	s.ann.holdIs("0.00", "12.00", "88.00")
+	s.part()
 
 	s.till.goesOnline()
 	s.till.becomes(p, "SETTLED")

@@ -56,6 +56,7 @@ func loserSyncsFirst(s *stage) {
 	s.ann.becomes(p, "PROVISIONAL")
 	s.bea.becomes(p, "OTHER_PAID")
 	s.clearAir()
+	s.part()
 
 	s.bea.goesOnline()
 	s.bea.synchronizes()
@@ -73,6 +74,7 @@ func customerCarriesClaim(s *stage) {
 	p := s.till.asks("12.00 USD")
 	s.ann.sees(p)
 	s.ann.accepts(p, "PROVISIONAL")
+	s.part()
 	s.ann.goesOnline()
 	s.ann.becomes(p, "SETTLED")
 	s.till.has(p, "PROVISIONAL") // it cannot know

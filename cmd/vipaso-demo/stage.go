@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
 
 // stage is a world with a play going on in it: a backend, a till and three
@@ -125,6 +127,7 @@ func (s *stage) backendComes() {
 // hand over. It does so twice: what one device brings may change what the
 // backend tells another.
 func (s *stage) everybodySynchronizes() {
+	s.part()
 	for _, p := range s.parties() {
 		if p.conn == nil {
 			p.begin()
@@ -183,3 +186,10 @@ func (s *sale) ends(want string) {
 var errNotWhole = errors.New("does not add up")
 
 func title(key string) string { return strings.ToUpper(key[:1]) + key[1:] }
+
+// part waits until the devices have said all and let go of each other.
+func (s *stage) part() {
+	for _, p := range s.parties() {
+		p.awaitsStatus(func(d *devicev1.Status) bool { return d.GetRadio().GetLinks() == 0 })
+	}
+}
