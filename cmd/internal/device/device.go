@@ -37,8 +37,10 @@ type Config struct {
 	Driver    string // "sim" or "hci"
 	SimSocket string // with "sim": the socket of the air
 	Adapter   string // with "hci"
-	// Radio replaces the driver, in tests that run in one process.
+	// Radio replaces the driver, and Air what changes the simulated air, in
+	// tests that run in one process.
 	Radio link.Radio
+	Air   daemon.Air
 	// Listener replaces Socket, in tests that run in one process.
 	Listener net.Listener
 
@@ -46,8 +48,11 @@ type Config struct {
 	BackendURL string
 	Splay      time.Duration
 	RetryMax   time.Duration
-	LogLevel   *slog.LevelVar
-	Logger     *slog.Logger
+	// DialBackend replaces TCP, in tests that run in one process.
+	DialBackend func(ctx context.Context, address string) (net.Conn, error)
+
+	LogLevel *slog.LevelVar
+	Logger   *slog.Logger
 	// Ready is called when the API is served.
 	Ready func(*Node)
 }
@@ -91,7 +96,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	o := daemon.Options{
 		Role: cfg.Role, DisplayName: cfg.DisplayName, Version: cfg.Version, Store: n.Store, Keys: keys, Dir: cfg.Dir,
 		Driver: cfg.Driver, Limits: cfg.Limits, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
-		LogLevel: cfg.LogLevel, Logger: cfg.Logger,
+		DialBackend: cfg.DialBackend, LogLevel: cfg.LogLevel, Logger: cfg.Logger,
 	}
 	n.attachRadio(&o)
 	if n.Device, err = daemon.New(ctx, o); err != nil {
@@ -106,7 +111,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 func (n *Node) attachRadio(o *daemon.Options) {
 	switch {
 	case n.cfg.Radio != nil:
-		n.radio = n.cfg.Radio
+		n.radio, o.Air = n.cfg.Radio, n.cfg.Air
 	case n.cfg.Driver == "sim":
 		n.client = radio.NewClient(radio.Options{
 			Name: n.cfg.DisplayName, Logger: n.cfg.Logger,
