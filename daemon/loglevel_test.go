@@ -14,10 +14,10 @@ import (
 
 func TestLogLevelFallsBack(t *testing.T) {
 	type step struct {
-		after time.Duration // since the step before
-		set   slog.Level
-		duringtime.Duration
-		want slog.Level // just after; with set = keep only looked at
+		after  time.Duration // since the step before
+		set    slog.Level
+		during time.Duration
+		want   slog.Level // just after; with set = keep only looked at
 	}
 	const keep = slog.Level(99)
 	for _, tt := range []struct {
