@@ -119,7 +119,7 @@ func (s *Server) issuerEpoch(t Tx) (uint64, error) {
 }
 
 // revoke ends a device: it signs nothing new that counts, and the next bundle
-// says so. What it has signed is settled all the same.
+// says so of it and of what it could still spend. What it has signed is settled all the same.
 func revoke(t Tx, device preauth.ID, reason string, now time.Time) error {
 	d, ok, err := t.device(device)
 	if err != nil {
@@ -139,6 +139,9 @@ func revoke(t Tx, device preauth.ID, reason string, now time.Time) error {
 		return err
 	}
 	if err := t.revokeDevice(device, until); err != nil {
+		return err
+	}
+	if err := t.revokeSerialsOf(device, now); err != nil {
 		return err
 	}
 	return t.nextEpoch()

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -255,6 +256,9 @@ func TestEquivocationIsProvenAndTheDeviceRevoked(t *testing.T) {
 	bundle := s.refresh(s.till)
 	if bundle.Epoch() != epoch+1 || !bundle.Revoked(s.phone.id) {
 		t.Errorf("bundle is %v", bundle.Bundle.Body)
+	}
+	if _, err := bundle.PreauthCert(w.cert.Bytes, s.now()); !errors.Is(err, preauth.ErrVoided) {
+		t.Errorf("an accomplice could still spend what the device has: %v", err)
 	}
 	kind, objects := s.evidence(t)
 	if kind != sameCounter || len(objects) != 3 {

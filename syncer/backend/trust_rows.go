@@ -45,7 +45,16 @@ func (t Tx) nextSerial() (serial uint64, err error) {
 
 // revokeSerial lists a pre-authorization in the bundle until its end.
 func (t Tx) revokeSerial(serial uint64, until time.Time) error {
-	return t.exec(`INSERT INTO revocations (serial, until_ms) VALUES (?, ?)`, serial, until.UnixMilli())
+	return t.exec(`INSERT INTO revocations (serial, until_ms) VALUES (?, ?) ON CONFLICT DO NOTHING`, serial, until.UnixMilli())
+}
+
+// revokeSerialsOf lists what a device may still spend. A voucher does not say
+// which device carries it, so a till that has heard of the device alone would
+// take its vouchers from an accomplice.
+func (t Tx) revokeSerialsOf(device preauth.ID, now time.Time) error {
+	return t.exec(`INSERT INTO revocations (serial, until_ms)
+		SELECT serial, settle_by_ms FROM preauths WHERE device_id = ? AND closed_ms IS NULL AND settle_by_ms > ?
+		ON CONFLICT DO NOTHING`, device[:], now.UnixMilli())
 }
 
 // revokeDevice lists a device in the bundle until its certificates end.
