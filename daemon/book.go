@@ -31,7 +31,12 @@ func (d *Device) Due(ctx context.Context, now time.Time, limit int) ([]outbox.It
 		if d.business() {
 			fill = d.fillAsk
 		}
-		if err := fill(ctx, &it); err != nil {
+		err := fill(ctx, &it)
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) { // must not keep the others from being paid
+			d.log.Error("outbox item cannot be handed in", "kind", it.Key.Kind, "request", it.Key.Request.String(), "error", err)
+			continue
+		}
+		if err != nil {
 			return nil, fmt.Errorf("outbox item %s of %s: %w", it.Key.Kind, it.Key.Request, err)
 		}
 		items = append(items, it)
@@ -166,5 +171,5 @@ func (d *Device) Postpone(ctx context.Context, items []outbox.Item) error {
 		err = d.commit(ctx, &store.Change{Done: done})
 	}
 	d.changed.fire()
-	return errors.Join(err, d.store.Retry(ctx, rows))
+	return errors.Join(err, d.judged(d.store.Retry(ctx, rows)))
 }

@@ -23,6 +23,11 @@ func newClock(floor time.Time) *clock { return &clock{floor: floor, set: time.No
 func (c *clock) Floor() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.now()
+}
+
+// now is the floor with what has passed; mu is held.
+func (c *clock) now() time.Time {
 	if c.floor.IsZero() {
 		return time.Time{}
 	}
@@ -44,18 +49,18 @@ func (c *clock) Regressed() bool { return time.Now().Add(regressed).Before(c.Flo
 // Hear sets the floor to a fresh time of the backend, also downwards. lowered
 // reports whether it went down by more than a moment.
 func (c *clock) Hear(backend time.Time) (lowered bool) {
-	before := c.Floor()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.now()
 	c.floor, c.set = backend, time.Now()
 	return backend.Add(regressed).Before(before)
 }
 
 // Raise moves the floor up to a time that a backend signed for somebody else.
 func (c *clock) Raise(signed time.Time) {
-	if signed.After(c.Floor()) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if signed.After(c.now()) {
 		c.floor, c.set = signed, time.Now()
 	}
 }

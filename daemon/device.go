@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -207,13 +208,15 @@ func (d *Device) watchClock(ctx context.Context) error {
 // recover ends what a restart has ended. The outbox is due at once: the times
 // of the next tries were those of a clock that may have lied.
 func (d *Device) recover(ctx context.Context) error {
-	if err := d.store.DueAll(ctx); err != nil && !errors.Is(err, store.ErrReadOnly) {
-		return err
+	err := d.store.DueAll(ctx)
+	if err == nil && !d.business() { // the till's loop finds the open sale and its deadline
+		err = d.wallet.recover(ctx)
 	}
-	if d.business() {
-		return nil // the till's loop finds the open sale and its deadline
+	if errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrFull) {
+		d.log.Error("not recovered; nothing new can be stored", "error", err)
+		return nil
 	}
-	return d.wallet.recover(ctx)
+	return err
 }
 
 func (d *Device) business() bool { return d.opt.Role == peerv1.Role_ROLE_BUSINESS }
@@ -239,15 +242,21 @@ func (d *Device) commit(ctx context.Context, c *store.Change) error {
 	if c.Floor.IsZero() {
 		c.Floor = d.clock.Floor()
 	}
-	err := d.store.Commit(context.WithoutCancel(ctx), c)
-	switch {
-	case err == nil:
-		d.hub.publish(c.Events)
-		d.changed.fire()
-		return nil
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists),
-		errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrFull):
+	if err := d.judged(d.store.Commit(context.WithoutCancel(ctx), c)); err != nil {
 		return err
+	}
+	d.hub.publish(c.Events)
+	d.changed.fire()
+	return nil
+}
+
+// judged returns the error of a write. One that leaves open whether the
+// change is on disk ends Run.
+func (d *Device) judged(err error) error {
+	for _, harmless := range []error{nil, store.ErrConflict, store.ErrExists, store.ErrReadOnly, store.ErrFull, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, harmless) {
+			return err
+		}
 	}
 	select {
 	case d.fatal <- fmt.Errorf("store failed: %w", err):
@@ -271,6 +280,24 @@ func (d *Device) enrolled() (*self, error) {
 		return nil, fmt.Errorf("this device's certificate: %w", preauth.ErrExpired)
 	}
 	return who, nil
+}
+
+// stillIs returns nil if the device may sign and is the one that shook hands
+// as before; its certificate may be a newer one.
+func (d *Device) stillIs(before *self) error {
+	who, err := d.enrolled()
+	if err != nil {
+		return err
+	}
+	if !who.same(before) {
+		return fmt.Errorf("enrolled as another device meanwhile: %w", errNotEnrolled)
+	}
+	return nil
+}
+
+// same reports whether a and b are one device of one backend.
+func (a *self) same(b *self) bool {
+	return a.RootKey == b.RootKey && bytes.Equal(a.cert.Body.GetDeviceId(), b.cert.Body.GetDeviceId())
 }
 
 // exposure is what the device has out unsettled, against its limits.

@@ -38,23 +38,27 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	if err != nil {
 		return err
 	}
-	if who := d.self.Load(); who.Enrolled() && who.RootKey != got.RootKey {
-		if err := d.nothingUnsynced(ctx); err != nil {
-			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
-		}
-	}
 	id := store.Identity{
 		DeviceCert: got.DeviceCert, TLSCert: got.TLSCert, RootKey: got.RootKey,
 		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	before := d.self.Load()
+	if before.Enrolled() && before.RootKey != got.RootKey {
+		if err := d.nothingUnsynced(ctx); err != nil {
+			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
+		}
+	}
 	lowered := d.clock.Hear(got.ServerTime)
 	if err := d.become(ctx, id, &store.Change{
 		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered,
 		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
 	}); err != nil {
 		return err
+	}
+	if !d.self.Load().same(before) {
+		d.endSessions()
 	}
 	d.sync.Kick()
 	return nil
@@ -63,16 +67,26 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 // Logout forgets who the device is. The payments stay. It is refused while
 // money is not synchronized, unless forced.
 func (d *Device) Logout(ctx context.Context, force bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !force {
 		if err := d.nothingUnsynced(ctx); err != nil {
 			return err
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.become(ctx, store.Identity{}, &store.Change{
+	if err := d.become(ctx, store.Identity{}, &store.Change{
 		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
-	})
+	}); err != nil {
+		return err
+	}
+	d.endSessions()
+	return nil
+}
+
+// endSessions ends the sessions that were begun as another device.
+func (d *Device) endSessions() {
+	d.till.endSessions(preauth.ID{}, nil)
+	d.wallet.endSessions()
 }
 
 // become stores a new identity. The caller holds mu.
@@ -89,6 +103,8 @@ func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change)
 	return nil
 }
 
+// nothingUnsynced returns nil if the backend knows all there is. The caller
+// holds mu, or asks again when it does.
 func (d *Device) nothingUnsynced(ctx context.Context) error {
 	unsettled, _, _, err := d.store.Unsettled(ctx)
 	if err != nil {
@@ -173,7 +189,11 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 func (d *Device) Renewed(ctx context.Context, deviceCert, tlsCert []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id := d.self.Load().Identity
+	who := d.self.Load()
+	if c, err := who.trust.GenuineDevice(deviceCert); err != nil || string(c.Body.DeviceId) != string(who.cert.Body.GetDeviceId()) {
+		return nil // logged out or enrolled elsewhere meanwhile
+	}
+	id := who.Identity
 	id.DeviceCert, id.TLSCert = deviceCert, tlsCert
 	return d.become(ctx, id, &store.Change{})
 }

@@ -49,7 +49,7 @@ func (p *peer) send(typ secure.Type, body []byte) bool {
 	case p.out <- outgoing{typ, body}:
 		return true
 	default:
-		p.close(secure.CloseBusy)
+		go p.close(secure.CloseBusy) // which may take a second that the caller does not have
 		return false
 	}
 }

@@ -41,8 +41,12 @@ func (d *Device) keep(ctx context.Context, got syncer.PreAuthorized, ins store.I
 			c.Instruments = all
 		}
 	}
-	id := d.self.Load().Identity
-	if got.Trust.Epoch() >= d.self.Load().trust.Epoch() {
+	who := d.self.Load()
+	if !who.Enrolled() || got.Trust.Root != who.RootKey {
+		return auth, errNotEnrolled // logged out or enrolled elsewhere meanwhile
+	}
+	id := who.Identity
+	if got.Trust.Epoch() >= who.trust.Epoch() {
 		id.TrustBundle = got.Trust.Bundle.Bytes
 	}
 	if err := d.become(ctx, id, c); err != nil {
@@ -78,9 +82,10 @@ func (d *Device) void(ctx context.Context, call store.Call, id preauth.ID) (stor
 		Put: []store.Authorization{auth}, Call: &call,
 		Events: []*paymentv1.Event{preauthEvent(id, preauth.Voided)},
 	}
-	who := d.self.Load().Identity
-	if got.Trust.Epoch() >= d.self.Load().trust.Epoch() {
-		who.TrustBundle = got.Trust.Bundle.Bytes
+	who := d.self.Load()
+	now := who.Identity
+	if got.Trust.Root == who.RootKey && got.Trust.Epoch() >= who.trust.Epoch() {
+		now.TrustBundle = got.Trust.Bundle.Bytes
 	}
-	return auth, d.become(ctx, who, c)
+	return auth, d.become(ctx, now, c)
 }

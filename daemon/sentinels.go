@@ -22,5 +22,6 @@ var (
 	errWatchExpired  = errors.New("resume point is not in the log")
 	errNotPermitted  = errors.New("not permitted")
 	errPageToken     = errors.New("not a page token")
+	errAskedOften    = errors.New("customer came back too often without an answer")
 	errOtherEnrolled = errors.New("device is enrolled already")
 )
