@@ -60,10 +60,6 @@ type judged interface {
 // sends it. A request that has an outcome is answered with it before any
 // check runs, whatever arrives.
 func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a judged) error {
-	who, err := t.d.enrolled()
-	if err != nil {
-		return err
-	}
 	t.d.mu.Lock()
 	ask, err := t.d.store.Ask(ctx, request)
 	if errors.Is(err, store.ErrNotFound) {
@@ -86,7 +82,11 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 		return err
 	}
 	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_AUTHORIZING, t.connected(), "")
-	in, err := a.judge(ctx, t.d, who, p, sale, &ask)
+	var in payment.BusinessInput
+	who, err := t.d.enrolled()
+	if err == nil {
+		in, err = a.judge(ctx, t.d, who, p, sale, &ask)
+	}
 	if err != nil {
 		t.d.mu.Unlock()
 		return err
@@ -153,6 +153,9 @@ func (a declineAnswer) judge(_ context.Context, _ *Device, _ *self, p *payer, _ 
 	r, err := preauth.Open[*peerv1.Request](ask.RequestBytes)
 	if err != nil {
 		return payment.BusinessInput{}, err
+	}
+	if preauth.ID(p.cert.Body.DeviceId) != ask.Customer {
+		return payment.BusinessInput{}, fmt.Errorf("declined by another customer: %w", preauth.ErrRequest)
 	}
 	dec, err := preauth.OpenDecline(a.decline, r, p.cert)
 	if err != nil {

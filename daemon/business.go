@@ -74,10 +74,6 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 		Events: d.saleEvents(s, store.Ask{}, []payment.Note{{Kind: payment.NoteOpened}}),
 	}
 	if err := d.commit(ctx, c); err != nil {
-		if errors.Is(err, store.ErrExists) { // the same id, at the same time
-			s, _, err := d.knownSale(ctx, q.call)
-			return s, err
-		}
 		return store.Sale{}, err
 	}
 	d.report(id, "", s.State, "")
@@ -201,14 +197,9 @@ func (t *till) nudgeAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.payers {
-		p.nudge.fire()
+		if p != nil {
+			p.nudge.fire()
+		}
 	}
 	t.wake.fire()
-}
-
-// quiet notes when a customer last said no.
-func (t *till) quiet() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.quietFrom = time.Now()
 }

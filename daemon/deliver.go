@@ -117,15 +117,11 @@ func (t *till) tell(sale store.Sale, in payment.BusinessInput) {
 	switch in.Event {
 	case payment.CustomerSaidNo, payment.Refuse:
 		step = businessv1.ProgressStep_PROGRESS_STEP_DECLINED
-		t.quiet()
 	case payment.Paid, payment.PaidOnline:
 		step = businessv1.ProgressStep_PROGRESS_STEP_STORED
 	}
 	if step != businessv1.ProgressStep_PROGRESS_STEP_UNSPECIFIED {
 		t.progress.tell(sale.ID, step, t.connected(), in.Reason+in.Code)
-	}
-	if sale.State != payment.Open && sale.State != payment.Awaiting {
-		t.dismiss(sale.ID)
 	}
 	t.wake.fire()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -22,15 +23,16 @@ const (
 	pendingEvery = 5 * time.Second // while somebody decides
 	sendLimit    = 10 * time.Second
 	resendLimit  = 3 * time.Second // for a customer to resend what it listed as unfinished
+	ttlMax       = time.Hour       // of a Request, whatever the wall clock does
 )
 
 // payer is a till's session with one customer.
 type payer struct {
 	*peer
 	cert   preauth.DeviceCert
+	as     *self // who the till was in the handshake
 	nonce  [16]byte
 	opened time.Time
-	sale   preauth.ID // the payment it was last asked for; guarded by the till's mu
 	// unfinished are the customer's payments with this till that have to be
 	// settled before it is asked for another. Owned by the session's loop.
 	unfinished map[preauth.ID]bool
@@ -50,6 +52,8 @@ func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link
 	t.payers[eid] = p
 	n := len(t.payers)
 	t.mu.Unlock()
+	t.endSessions(preauth.ID(p.cert.Body.DeviceId), p) // the older one is lost, or one too many
+	defer t.watchIdle(ctx, p)()
 	if sale, open, err := t.d.store.OpenSale(ctx); err == nil && open {
 		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, n, "")
 	}
@@ -64,7 +68,7 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 		l.Close("not enrolled")
 		return nil
 	}
-	p := &payer{opened: time.Now(), unfinished: make(map[preauth.ID]bool), answered: make(map[preauth.Hash]bool)}
+	p := &payer{as: who, opened: time.Now(), unfinished: make(map[preauth.ID]bool), answered: make(map[preauth.Hash]bool)}
 	rand.Read(p.nonce[:])
 	sess, err := secure.Initiate(ctx, l, t.d.local(who, peerv1.Role_ROLE_CUSTOMER),
 		secure.Initiator{Advertisement: s.ServiceData, Nonce: p.nonce})
@@ -109,16 +113,13 @@ func (t *till) ask(ctx context.Context, p *payer) error {
 	if len(p.unfinished) > 0 && time.Since(p.opened) < resendLimit {
 		return nil
 	}
-	who, err := t.d.enrolled()
-	if err != nil {
-		return err
-	}
 	t.d.mu.Lock()
-	sale, fx, err := t.makeRequest(ctx, who, p)
+	sale, fx, err := t.makeRequest(ctx, p)
 	t.d.mu.Unlock()
 	if err != nil || len(fx.Send) == 0 {
 		return err
 	}
+	t.wake.fire() // one more customer may come back for it
 	t.deliver(ctx, sale, fx)
 	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, t.connected(), "")
 	return nil
@@ -126,8 +127,11 @@ func (t *till) ask(ctx context.Context, p *payer) error {
 
 // makeRequest stores a Request for p's session. The caller holds the lock.
 // Without a reason to ask it returns no effects.
-func (t *till) makeRequest(ctx context.Context, who *self, p *payer) (store.Sale, payment.Effects, error) {
+func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.Effects, error) {
 	none := payment.Effects{}
+	if err := t.d.stillIs(p.as); err != nil {
+		return store.Sale{}, none, err
+	}
 	sale, open, err := t.d.store.OpenSale(ctx)
 	if err != nil || !open || sale.State != payment.Open || !time.Now().Before(sale.Deadline) {
 		return sale, none, err
@@ -136,15 +140,19 @@ func (t *till) makeRequest(ctx context.Context, who *self, p *payer) (store.Sale
 	if err != nil {
 		return sale, none, err
 	}
-	customer := preauth.ID(p.cert.Body.DeviceId)
+	customer, asked := preauth.ID(p.cert.Body.DeviceId), 0
 	for _, a := range asks {
-		live := t.payerOf(a.Request) == p
-		saidNo := a.Cancel == payment.ReasonDeclined || a.Cancel == payment.ReasonRefused
-		if live || a.Customer == customer && saidNo {
+		if a.Customer == customer {
+			asked++
+		}
+		if t.payerOf(a.Request) == p || a.Customer == customer && refused(a) {
 			return sale, none, nil
 		}
 	}
-	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, who, p))
+	if asked >= asksMax {
+		return sale, none, fmt.Errorf("customer asked %d times for %s: %w", asked, sale.ID, errAskedOften)
+	}
+	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, p))
 	if err != nil {
 		return sale, none, err
 	}
@@ -161,19 +169,19 @@ func (t *till) makeRequest(ctx context.Context, who *self, p *payer) (store.Sale
 		return sale, none, err
 	}
 	t.mu.Lock()
-	t.byRequest[r.Hash], t.quietFrom, p.sale = p, time.Time{}, sale.ID
+	t.byRequest[r.Hash] = p
 	t.mu.Unlock()
 	return sale, fx, nil
 }
 
 // requestBody is what the till asks of p.
-func requestBody(s store.Sale, who *self, p *payer) *peerv1.Request {
+func requestBody(s store.Sale, p *payer) *peerv1.Request {
 	binding := p.sess.Binding()
 	r := &peerv1.Request{
-		PaymentId: s.ID[:], BusinessDeviceId: who.cert.Body.DeviceId, Nonce: p.nonce[:],
+		PaymentId: s.ID[:], BusinessDeviceId: p.as.cert.Body.DeviceId, Nonce: p.nonce[:],
 		Amount: s.Amount, Currency: s.Currency, Reference: s.Reference,
-		TtlMs: max(1, time.Until(s.Deadline).Milliseconds()), Online: s.Online, ChannelBinding: binding[:],
-		DeviceCert: who.DeviceCert, CreatedMs: time.Now().UnixMilli(),
+		TtlMs: min(max(1, time.Until(s.Deadline).Milliseconds()), ttlMax.Milliseconds()), Online: s.Online, ChannelBinding: binding[:],
+		DeviceCert: p.as.DeviceCert, CreatedMs: time.Now().UnixMilli(),
 	}
 	if s.TipAllowed {
 		r.Tip = &peerv1.TipPolicy{Allowed: true, Max: s.TipMax}
@@ -184,8 +192,8 @@ func requestBody(s store.Sale, who *self, p *payer) *peerv1.Request {
 // ended forgets a session. A customer that closed in good order has stored
 // what it was sent: nothing is owed to it any more.
 func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
+	t.release(eid)
 	t.mu.Lock()
-	delete(t.payers, eid)
 	for h, q := range t.byRequest {
 		if q == p {
 			delete(t.byRequest, h)

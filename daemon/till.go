@@ -19,7 +19,8 @@ const (
 	redialAfter  = 5 * time.Second     // before the same advertisement is dialled again
 	declineGrace = 3 * time.Second     // for another customer to turn up after the last decline
 	adapterPause = time.Second         // after the radio failed
-	dismissAfter = 15 * time.Second    // a session without anything to say
+	idleAfter    = 15 * time.Second    // twice that, and a session with nothing to wait for is ended
+	asksMax      = 16                  // requests of one payment to one customer
 	owedFor      = 60 * 24 * time.Hour // how long outcomes are kept for the customer to come back
 )
 
@@ -31,11 +32,10 @@ type till struct {
 	wake signal // something to look at: a sale opened or ended, a link ended
 
 	mu        sync.Mutex
-	payers    map[link.EID]*payer
+	payers    map[link.EID]*payer     // nil while a link is dialled or shakes hands
 	byRequest map[preauth.Hash]*payer // the session a request was made for
 	dialled   map[link.EID]time.Time
 	acked     map[preauth.Hash]bool // outcomes that their customer has stored
-	quietFrom time.Time             // since when every customer has declined
 	progress  progress
 }
 
@@ -67,14 +67,23 @@ func (t *till) deadlines(ctx context.Context) {
 	for ctx.Err() == nil {
 		wake := t.wake.wait()
 		sale, open, err := t.d.store.OpenSale(ctx)
-		if err != nil || !open {
+		var at time.Time
+		var ev payment.BusinessEvent
+		if err == nil && open {
+			at, ev, err = t.ends(ctx, sale)
+		}
+		if err != nil && ctx.Err() == nil {
+			t.d.log.Error("open payment not read", "error", err)
+			pause(ctx, adapterPause)
+			continue
+		}
+		if !open {
 			select {
 			case <-wake:
 			case <-ctx.Done():
 			}
 			continue
 		}
-		at, ev := t.ends(sale)
 		timer := time.NewTimer(time.Until(at))
 		select {
 		case <-wake:
@@ -90,28 +99,41 @@ func (t *till) deadlines(ctx context.Context) {
 }
 
 // ends returns when, and how, an unanswered payment ends.
-func (t *till) ends(sale store.Sale) (time.Time, payment.BusinessEvent) {
-	if quiet := t.allDeclined(sale); !quiet.IsZero() && quiet.Add(declineGrace).Before(sale.Deadline) {
-		return quiet.Add(declineGrace), payment.AllDeclined
+func (t *till) ends(ctx context.Context, sale store.Sale) (time.Time, payment.BusinessEvent, error) {
+	asks, err := t.d.store.AsksOf(ctx, sale.ID)
+	if err != nil {
+		return time.Time{}, "", err
 	}
-	return sale.Deadline, payment.TimedOut
+	if last := allDeclined(asks); sale.State == payment.Open && !last.IsZero() && last.Add(declineGrace).Before(sale.Deadline) {
+		return last.Add(declineGrace), payment.AllDeclined, nil
+	}
+	return sale.Deadline, payment.TimedOut, nil
 }
 
-// allDeclined returns since when every customer that was asked has an answer
-// and none is connected that could still be asked; zero while that is not so.
-func (t *till) allDeclined(sale store.Sale) time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, a := range sale.Asks {
-		if _, live := t.byRequest[a.Request]; !a.Answered() && live {
-			t.quietFrom = time.Time{}
+// allDeclined returns when the last customer said no, zero unless everybody
+// who was asked has. A customer whose link was lost may still come back.
+func allDeclined(asks []store.Ask) (last time.Time) {
+	saidNo := make(map[preauth.ID]bool)
+	for _, a := range asks {
+		if refused(a) {
+			saidNo[a.Customer] = true
+			if a.CancelledAt.After(last) {
+				last = a.CancelledAt
+			}
+		}
+	}
+	for _, a := range asks {
+		if !saidNo[a.Customer] {
 			return time.Time{}
 		}
 	}
-	if sale.State != payment.Open || t.quietFrom.IsZero() {
-		return time.Time{}
-	}
-	return t.quietFrom
+	return last
+}
+
+// refused reports whether the customer said no, or gave an answer that was
+// not good.
+func refused(a store.Ask) bool {
+	return a.Cancel == payment.ReasonDeclined || a.Cancel == payment.ReasonRefused
 }
 
 // scan looks for customers while there is a reason to, and dials them one
@@ -139,9 +161,33 @@ func (t *till) scan(ctx context.Context, sessions *sync.WaitGroup) {
 				continue
 			}
 		}
-		if seen, err := t.nextSighting(ctx, ear, wake); err == nil {
-			t.consider(ctx, aim, seen, sessions)
+		t.watch(ctx, ear, wake, aim, sessions)
+	}
+}
+
+// watch dials who is wanted until the aim may have changed: strangers can
+// advertise as much as they like without a read of the store for each.
+func (t *till) watch(ctx context.Context, ear *ear, wake <-chan struct{}, a aim, sessions *sync.WaitGroup) {
+	looking, stop := context.WithCancel(ctx) // sessions outlast it
+	done := make(chan struct{})
+	defer func() {
+		stop()
+		<-done
+	}()
+	go func() {
+		defer close(done)
+		select {
+		case <-wake:
+			stop()
+		case <-looking.Done():
 		}
+	}()
+	for {
+		seen, err := ear.next(looking)
+		if err != nil {
+			return
+		}
+		t.consider(ctx, a, seen, sessions)
 	}
 }
 
@@ -153,20 +199,6 @@ func (t *till) deafen(ctx context.Context, ear *ear) {
 	if err := t.d.ears.close(ctx, ear); err != nil && ctx.Err() == nil {
 		t.d.log.Warn("scan not stopped", "error", err)
 	}
-}
-
-// nextSighting waits for an advertisement, but not past wake.
-func (t *till) nextSighting(ctx context.Context, ear *ear, wake <-chan struct{}) (link.Sighting, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-wake:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ear.next(ctx)
 }
 
 // aim is whom the till looks for.
@@ -233,7 +265,7 @@ func (a aim) wants(b link.Beacon) bool {
 // consider dials an advertisement that is wanted, new and affordable.
 func (t *till) consider(ctx context.Context, a aim, s link.Sighting, sessions *sync.WaitGroup) {
 	b, err := link.DecodeBeacon(s.ServiceData)
-	if err != nil || !a.wants(b) || !t.mayDial(b.EID) {
+	if err != nil || !a.wants(b) || !t.reserve(b.EID) {
 		return
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, dialLimit)
@@ -241,14 +273,18 @@ func (t *till) consider(ctx context.Context, a aim, s link.Sighting, sessions *s
 	l, err := t.d.opt.Radio.Dial(dialCtx, s.Address, false)
 	if err != nil {
 		t.d.log.Debug("dial", "error", err)
+		t.release(b.EID)
 		return
 	}
-	sessions.Go(func() { t.serve(ctx, l, s, b.EID) })
+	sessions.Go(func() {
+		defer t.release(b.EID)
+		t.serve(ctx, l, s, b.EID)
+	})
 }
 
-// mayDial limits links, and dials of one advertisement. It remembers the
-// dial.
-func (t *till) mayDial(eid link.EID) bool {
+// reserve takes one of few links for an advertisement, unless it has one or
+// was dialled a moment ago.
+func (t *till) reserve(eid link.EID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for e, at := range t.dialled {
@@ -261,15 +297,21 @@ func (t *till) mayDial(eid link.EID) bool {
 	if linked || recent || len(t.payers) >= linksMax {
 		return false
 	}
-	t.dialled[eid] = time.Now()
+	t.dialled[eid], t.payers[eid] = time.Now(), nil
 	return true
+}
+
+// release gives a link back.
+func (t *till) release(eid link.EID) {
+	t.mu.Lock()
+	delete(t.payers, eid)
+	t.mu.Unlock()
 }
 
 // forgetDials lets a new payment dial everybody again.
 func (t *till) forgetDials() {
 	t.mu.Lock()
 	clear(t.dialled)
-	t.quietFrom = time.Time{}
 	t.mu.Unlock()
 	t.wake.fire()
 }
@@ -283,16 +325,53 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// dismiss ends the sessions that have nothing left to say, a while after a
-// payment has ended: a customer that does not close holds one of few links.
-func (t *till) dismiss(sale preauth.ID) {
-	time.AfterFunc(dismissAfter, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		for _, p := range t.payers {
-			if p.sale == sale {
-				go p.close(secure.CloseDone)
+// watchIdle ends p's session when it has had nothing to wait for during a
+// whole interval, until stop is called: a customer that does not close holds
+// one of few links.
+func (t *till) watchIdle(ctx context.Context, p *payer) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		tick := time.NewTicker(idleAfter)
+		defer tick.Stop()
+		for idle := false; ; {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			was := idle
+			if idle = !t.waitsFor(ctx, p); idle && was {
+				p.close(secure.CloseDone)
+				return
 			}
 		}
-	})
+	}()
+	return stop
+}
+
+// waitsFor reports whether an open payment waits for p's answer, or p for its
+// outcome.
+func (t *till) waitsFor(ctx context.Context, p *payer) bool {
+	sale, open, err := t.d.store.OpenSale(ctx)
+	if err != nil || !open {
+		return false
+	}
+	for _, a := range sale.Asks {
+		if t.payerOf(a.Request) == p && (!a.Answered() || a.Request == sale.Winner) {
+			return true
+		}
+	}
+	return false
+}
+
+// endSessions ends every session, with a customer if who is not zero only
+// those with that device but for p's.
+func (t *till) endSessions(who preauth.ID, but *payer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.payers {
+		if p != nil && p != but && (who.Zero() || preauth.ID(p.cert.Body.DeviceId) == who) {
+			go p.close(secure.CloseBusy)
+		}
+	}
 }
