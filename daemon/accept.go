@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,7 +50,8 @@ func (d *Device) accept(ctx context.Context, q acceptance) (store.Attempt, error
 // accepted finds the request, and checks the call against what has been
 // accepted of the payment before.
 func (d *Device) accepted(ctx context.Context, q acceptance) (store.Attempt, error) {
-	if _, _, err := d.knownCall(ctx, q.call); err != nil {
+	_, known, err := d.knownCall(ctx, q.call)
+	if err != nil {
 		return store.Attempt{}, err
 	}
 	all, err := d.store.AttemptsOf(ctx, q.payment)
@@ -62,6 +64,8 @@ func (d *Device) accepted(ctx context.Context, q acceptance) (store.Attempt, err
 	a := all[0]
 	if before, ok := answeredBefore(all); ok {
 		a = before
+	} else if i := slices.IndexFunc(all, func(a store.Attempt) bool { return !a.Attempt.Voucher.Zero() }); known && i >= 0 {
+		a = all[i] // what this call accepted, though a Cancel has ended it
 	}
 	switch {
 	case a.Currency != q.amount.Currency:
@@ -114,6 +118,7 @@ func (d *Device) stepAccept(ctx context.Context, who *self, r preauth.Request, i
 	if len(fx.Send) == 0 { // another call was faster
 		return d.accepted(ctx, q)
 	}
+	d.wallet.answered(a.Business)
 	d.wallet.deliver(a, fx)
 	time.AfterFunc(receiptLimit, func() { d.unanswered(a.Request) })
 	return a, nil
@@ -226,8 +231,7 @@ func (d *Device) instrument(ctx context.Context, q acceptance) (store.Instrument
 
 // unanswered says, once, that a voucher without a receipt is in doubt.
 func (d *Device) unanswered(request preauth.Hash) {
-	ctx, cancel := context.WithTimeout(context.Background(), lostLimit)
-	defer cancel()
+	ctx := context.Background()
 	a, err := d.store.Attempt(ctx, request)
 	if err != nil || a.State != payment.Authorized || a.Doubtful {
 		return
@@ -271,9 +275,17 @@ func (d *Device) decline(ctx context.Context, call store.Call, id preauth.ID, re
 		return a, fmt.Errorf("reason: %w", err)
 	}
 	call.Subject = id
-	return d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.Decline, Reason: reason}, func(a *store.Attempt, c *store.Change) {
+	stepped, err := d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.Decline, Reason: reason}, func(a *store.Attempt, c *store.Change) {
 		a.DeclineBytes, c.Call = no.Bytes, &call
 	})
+	if err != nil { // another call may have been faster
+		if now, errNow := d.store.Attempt(ctx, a.Request); errNow == nil && now.State == payment.Declined {
+			return now, nil
+		}
+		return a, err
+	}
+	d.wallet.answered(a.Business)
+	return stepped, nil
 }
 
 // preAuthorize has the issuer set funds aside. When it returns, the

@@ -28,29 +28,61 @@ func (w *wallet) requested(ctx context.Context, m *merchant, body []byte) error 
 	if !w.listening() {
 		return nil // nobody is there to show it to; the till's ttl ends it
 	}
-	d, key := w.d, preauth.ID(r.Body.PaymentId)
+	d := w.d
 	d.mu.Lock()
-	earlier, err := d.store.AttemptsWith(ctx, preauth.ID(r.Body.BusinessDeviceId), key)
-	if err != nil {
-		d.mu.Unlock()
+	a, err := w.storeRequest(ctx, m, r)
+	d.mu.Unlock()
+	switch {
+	case err != nil:
 		return err
-	}
-	if a, ok := answeredBefore(earlier); ok {
-		d.mu.Unlock()
-		if a.State == payment.Declined {
-			return nil // the customer said no to this payment
-		}
-		w.attach(a.Request, m)
+	case a.State == payment.Declined:
+		w.attach(a.Request, m, answerLimit)
+		m.send(secure.Decline, a.DeclineBytes)
+		return nil
+	case !a.Attempt.Voucher.Zero():
+		w.attach(a.Request, m, answerLimit)
 		return w.sendVoucher(m, a)
 	}
+	d.report(a.Payment, "", a.State, "")
+	m.repeat(mustEncode(&peerv1.Pending{RequestHash: a.Request[:]}))
+	return nil
+}
+
+// storeRequest stores a Request that can be shown, or returns the attempt
+// whose answer stands for the payment. The caller holds the lock.
+//
+// A payment belongs to the till that asked first: callers accept by payment
+// id, and another till that has come to know it must not be paid instead.
+func (w *wallet) storeRequest(ctx context.Context, m *merchant, r preauth.Request) (store.Attempt, error) {
+	d := w.d
+	if err := d.stillIs(m.as); err != nil {
+		return store.Attempt{}, err
+	}
+	earlier, err := d.store.AttemptsOf(ctx, preauth.ID(r.Body.PaymentId))
+	if err != nil {
+		return store.Attempt{}, err
+	}
 	a := newAttempt(r, m)
+	for _, old := range earlier {
+		if old.Business != a.Business {
+			return a, fmt.Errorf("payment %s is of till %s: %w", a.Payment, old.Business, preauth.ErrRequest)
+		}
+		if old.Request == r.Hash {
+			return a, fmt.Errorf("request %s came twice: %w", r.Hash, preauth.ErrRequest)
+		}
+	}
+	if before, ok := answeredBefore(earlier); ok {
+		return before, nil
+	}
+	if !w.tolerates(a.Business) {
+		return a, fmt.Errorf("too many requests of till %s: %w", a.Business, errAskedOften)
+	}
 	c := &store.Change{}
 	for _, old := range earlier {
 		if old.State == payment.Requested {
 			next, _, err := old.Attempt.Step(payment.CustomerInput{Event: payment.Supersede}, time.Now())
 			if err != nil {
-				d.mu.Unlock()
-				return err
+				return a, err
 			}
 			old.Attempt = next
 			c.Attempts = append(c.Attempts, old)
@@ -58,16 +90,22 @@ func (w *wallet) requested(ctx context.Context, m *merchant, body []byte) error 
 	}
 	c.Attempts = append(c.Attempts, a)
 	c.Events = attemptEvents(a, []payment.Note{{Kind: payment.NoteRequestReceived}})
-	w.attach(a.Request, m)
-	err = d.commit(ctx, c)
-	d.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	d.report(a.Payment, "", a.State, "")
-	m.repeat(mustEncode(&peerv1.Pending{RequestHash: a.Request[:]}))
-	time.AfterFunc(time.Until(a.ExpiresAt), func() { w.expire(a.Request) })
-	return nil
+	w.attach(a.Request, m, time.Until(a.ExpiresAt)) // before anybody can accept
+	return a, d.commit(ctx, c)
+}
+
+// tolerates counts a request of a till in, unless it asks too often.
+func (w *wallet) tolerates(till preauth.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.patience.left(till, time.Now())
+}
+
+// answered notes that a person has answered a request of a till.
+func (w *wallet) answered(till preauth.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.patience.answered(till)
 }
 
 // answeredBefore finds the attempt whose answer stands for the payment: one
@@ -96,17 +134,19 @@ func newAttempt(r preauth.Request, m *merchant) store.Attempt {
 	}
 }
 
-// expire ends a request that nobody answered within its own ttl.
-func (w *wallet) expire(request preauth.Hash) {
-	ctx, cancel := context.WithTimeout(context.Background(), lostLimit)
-	defer cancel()
+// expire ends a request that nobody answered within its own ttl. It reports
+// whether there was one, or one that an answer may still come to.
+func (w *wallet) expire(request preauth.Hash) bool {
+	ctx := context.Background()
 	a, err := w.d.store.Attempt(ctx, request)
 	if err != nil || a.State != payment.Requested {
-		return
+		return false
 	}
-	if _, err := w.d.stepAttempt(ctx, request, payment.CustomerInput{Event: payment.RequestExpired}, nil); err != nil && !errors.Is(err, payment.ErrState) {
+	_, err = w.d.stepAttempt(ctx, request, payment.CustomerInput{Event: payment.RequestExpired}, nil)
+	if err != nil && !errors.Is(err, payment.ErrState) {
 		w.d.log.Error("expiry not recorded", "error", err)
 	}
+	return true
 }
 
 // receipted takes a till's Receipt.
@@ -155,21 +195,30 @@ func (w *wallet) concluded(ctx context.Context, m *merchant, request preauth.Has
 	if err == nil {
 		var in payment.CustomerInput
 		var change func(*store.Attempt, *store.Change)
-		if in, change, err = verify(a, r); err == nil {
+		if in, change, err = verify(a, r); err == nil && !said(a, in) {
 			a, _, err = d.storeAttempt(ctx, a, in, change)
 		}
 	}
 	d.mu.Unlock()
-	if err != nil && !errors.Is(err, payment.ErrState) {
+	switch {
+	case err != nil && !errors.Is(err, payment.ErrState):
 		return err
+	case a.State == payment.Requested || a.State == payment.Authorized:
+		return nil // not what is waited for
 	}
 	m.repeat(nil)
-	if a.Online && a.State == payment.Provisional {
-		time.AfterFunc(verdictLimit, func() { w.finish(m, request) }) // the till may have the verdict in a moment
+	if a.Online && a.State == payment.Provisional && err == nil {
+		w.attach(request, m, verdictLimit) // the till may have the verdict in a moment
 	} else {
 		w.finish(m, request)
 	}
 	return nil
+}
+
+// said reports whether a till's word changes nothing, so that repeating it
+// costs no commit: one Cancel of a request is as good as any further one.
+func said(a store.Attempt, in payment.CustomerInput) bool {
+	return a.Cancel && (in.Event == payment.CancelReceived || in.Event == payment.CancelOtherPaid)
 }
 
 // finish lets go of a request that is concluded, and of the session if it was
@@ -178,6 +227,9 @@ func (w *wallet) finish(m *merchant, request preauth.Hash) {
 	w.mu.Lock()
 	if w.byRequest[request] == m {
 		delete(w.byRequest, request)
+	}
+	if timer := m.timers[request]; timer != nil {
+		timer.Stop()
 	}
 	left := 0
 	for _, s := range w.byRequest {
@@ -200,11 +252,13 @@ func (w *wallet) deliver(a store.Attempt, fx payment.Effects) {
 	for _, msg := range fx.Send {
 		switch msg.Kind {
 		case payment.SendVoucher:
+			w.attach(a.Request, m, time.Until(a.ExpiresAt)+answerLimit)
 			m.repeat(nil)
 			if err := w.sendVoucher(m, a); err != nil {
 				w.d.log.Error("voucher not sent; it is stored and goes out at the next meeting", "payment", a.Payment.String(), "error", err)
 			}
 		case payment.SendDecline:
+			w.attach(a.Request, m, answerLimit)
 			m.repeat(nil)
 			m.send(secure.Decline, a.DeclineBytes)
 		}

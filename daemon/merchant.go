@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -17,10 +18,10 @@ import (
 )
 
 const (
-	unfinishedMax = 8               // payment ids in a handshake
-	receiptLimit  = 3 * time.Second // until a voucher without receipt is unconfirmed
-	lostLimit     = time.Second     // for one last commit after the link was lost
-	silentLimit   = 2 * time.Minute // for a session in which the till asks for nothing
+	unfinishedMax = 8                // payment ids in a handshake
+	receiptLimit  = 3 * time.Second  // until a voucher without receipt is unconfirmed
+	silentLimit   = 2 * time.Minute  // for a session in which the till asks for nothing
+	answerLimit   = 15 * time.Second // for the till to answer what was sent or has expired
 )
 
 // merchant is a customer's session with one till.
@@ -30,7 +31,10 @@ type merchant struct {
 	nonce   [16]byte
 	resume  [16]byte
 	resend  []store.Attempt // accepted payments to send again, oldest first
-	bundled bool            // the till has been sent our bundle
+	as      *self           // who the device was in the handshake
+	bundled atomic.Bool     // the till has been sent our bundle
+	// timers end the wait for each request; guarded by the wallet's mu.
+	timers map[preauth.Hash]*time.Timer
 }
 
 // readValue is the value of the read characteristic.
@@ -52,6 +56,9 @@ func (w *wallet) serve(ctx context.Context, l link.Link) {
 	idle := time.AfterFunc(silentLimit, func() { w.dismiss(m) })
 	defer idle.Stop()
 	first := true
+	if err := w.d.stillIs(m.as); err != nil {
+		go m.close(secure.CloseBusy) // enrolled as another device during the handshake
+	}
 	err = m.run(ctx,
 		func(typ secure.Type, body []byte) error { return w.receive(ctx, m, typ, body) },
 		func() error {
@@ -69,7 +76,7 @@ func (w *wallet) shakeHands(ctx context.Context, l link.Link) (*merchant, error)
 	if err != nil {
 		return nil, err
 	}
-	m := &merchant{}
+	m := &merchant{as: who, timers: make(map[preauth.Hash]*time.Timer)}
 	rand.Read(m.nonce[:])
 	rand.Read(m.resume[:])
 	sess, err := secure.Respond(ctx, l, w.d.local(who, peerv1.Role_ROLE_BUSINESS), secure.Responder{
@@ -112,7 +119,7 @@ func (w *wallet) unfinished(ctx context.Context, m *merchant, cert []byte) [][]b
 // bytes as before.
 func (w *wallet) resendAll(m *merchant) error {
 	for _, a := range m.resend {
-		w.attach(a.Request, m)
+		w.attach(a.Request, m, answerLimit)
 		if err := w.sendVoucher(m, a); err != nil {
 			return err
 		}
@@ -131,8 +138,7 @@ func (w *wallet) sendVoucher(m *merchant, a store.Attempt) error {
 	if err != nil {
 		return err
 	}
-	if auth.Cert.Body.MinEpoch > m.sess.PeerEpoch() && !m.bundled {
-		m.bundled = true
+	if auth.Cert.Body.MinEpoch > m.sess.PeerEpoch() && !m.bundled.Swap(true) {
 		w.d.sendBundle(m.peer)
 	}
 	m.send(secure.Payment, mustEncode(&peerv1.Payment{Voucher: a.VoucherBytes, PreauthCert: auth.Cert.Bytes}))
@@ -158,7 +164,16 @@ func (w *wallet) receive(ctx context.Context, m *merchant, typ secure.Type, body
 		return w.cancelled(ctx, m, preauth.Hash(c.Body.RequestHash), body)
 	case secure.BundlePart:
 		return w.d.gatherBundle(ctx, m.peer, body)
-	case secure.Unknown, secure.Pending:
+	case secure.Unknown:
+		var u peerv1.Unknown
+		if err := preauth.DecodeStrict(body, &u); err != nil {
+			return err
+		}
+		if h, err := preauth.HashFrom(u.RequestHash); err == nil {
+			w.finish(m, h) // proves nothing, but there is nothing to wait for
+		}
+		return nil
+	case secure.Pending:
 		return nil // proves nothing
 	}
 	return fmt.Errorf("%s from a till: %w", typ, secure.ErrProtocol)
@@ -176,10 +191,12 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 			delete(w.byRequest, h)
 		}
 	}
+	for _, timer := range m.timers {
+		timer.Stop()
+	}
 	w.rotate = len(w.sessions) == 0
 	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lostLimit)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx) // what was lost with a stop is stored, too
 	for _, h := range mine {
 		_, err := w.d.stepAttempt(ctx, h, payment.CustomerInput{Event: payment.LinkLost}, nil)
 		if err != nil && !errors.Is(err, payment.ErrState) {
@@ -205,11 +222,38 @@ func (w *wallet) dismiss(m *merchant) {
 	}
 }
 
-// attach notes in which session a request can be answered.
-func (w *wallet) attach(request preauth.Hash, m *merchant) {
+// attach notes in which session a request can be answered, and for how long
+// the session waits for it at most.
+func (w *wallet) attach(request preauth.Hash, m *merchant, limit time.Duration) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, there := w.sessions[m]; !there {
+		return // ended meanwhile
+	}
 	w.byRequest[request] = m
-	w.mu.Unlock()
+	w.wait(request, m, limit)
+}
+
+// wait replaces how long the session waits for a request. The caller holds mu.
+func (w *wallet) wait(request preauth.Hash, m *merchant, limit time.Duration) {
+	if old := m.timers[request]; old != nil {
+		old.Stop()
+	}
+	m.timers[request] = time.AfterFunc(limit, func() { w.overdue(m, request) })
+}
+
+// overdue ends a request that nobody answered in time, and the wait for a
+// till that says nothing: it gets one more chance, then the link is given up.
+func (w *wallet) overdue(m *merchant, request preauth.Hash) {
+	if w.expire(request) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.byRequest[request] == m {
+			w.wait(request, m, answerLimit)
+		}
+		return
+	}
+	w.finish(m, request)
 }
 
 func (w *wallet) merchantOf(request preauth.Hash) *merchant {

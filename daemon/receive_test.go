@@ -101,7 +101,7 @@ func TestReceiveListensWhileItLasts(t *testing.T) {
 		if _, err := r.stream.Header(); err != nil {
 			t.Fatalf("no headers before the first event: %v", err)
 		}
-		if !b.wallet.listening() || b.wallet.purpose(t.Context()).tag != tag {
+		if !b.wallet.listening() || !slices.Equal(b.wallet.purposes(t.Context()), []purpose{{listen: true, tag: tag}}) {
 			t.Error("not listening for the tag")
 		}
 		synctest.Wait()

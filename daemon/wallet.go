@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 const (
 	rotateMin = 10 * time.Minute // identifiers on the air live between these
 	rotateMax = 15 * time.Minute
+	turnEvery = 3 * time.Second  // while there are several reasons to advertise, each has its turn
 	recentFor = 60 * time.Second // how long a till may answer an old advertisement
 )
 
@@ -36,6 +38,7 @@ type wallet struct {
 	sent      []advert // newest last
 	rotate    bool     // a payment has ended: take a new identifier
 	links     int      // accepted links, shaking hands or in session
+	patience  patience
 }
 
 // advert is an advertisement and until when a till may answer it.
@@ -47,7 +50,7 @@ type advert struct {
 func newWallet(d *Device) *wallet {
 	return &wallet{
 		d: d, listeners: make(map[int]preauth.ID),
-		sessions: make(map[*merchant]struct{}), byRequest: make(map[preauth.Hash]*merchant),
+		sessions: make(map[*merchant]struct{}), byRequest: make(map[preauth.Hash]*merchant), patience: make(patience),
 	}
 }
 
@@ -138,24 +141,31 @@ func (w *wallet) listening() bool {
 	return len(w.listeners) > 0
 }
 
-// advertise keeps the right thing on the air.
+// advertise keeps the right thing on the air. What it advertises for may be
+// several things, which do not fit into one advertisement: they take turns.
 func (w *wallet) advertise(ctx context.Context) {
-	var on bool
-	var beacon link.Beacon
-	var purpose purpose
-	rotateAt := time.Time{}
-	for ctx.Err() == nil {
+	var now purpose // zero while nothing is on the air
+	var until time.Time
+	for turn := 0; ctx.Err() == nil; turn++ {
 		wake := w.wake.wait()
-		want := w.purpose(ctx)
-		if fresh := w.takeRotate() || time.Now().After(rotateAt); want.any() && (want != purpose || !on || fresh) && !w.linked() {
-			beacon, purpose, on = want.beacon(), want, true
-			rotateAt = time.Now().Add(rotateMin + mathrand.N(rotateMax-rotateMin))
-			w.put(ctx, link.Advertisement{On: true, ServiceData: beacon.Encode(), ReadValue: readValue()})
-		} else if !want.any() && on {
-			on = false
+		all := w.purposes(ctx)
+		switch {
+		case len(all) == 0 && now != purpose{}:
+			now = purpose{}
 			w.put(ctx, link.Advertisement{})
+		case len(all) > 0 && !w.linked():
+			fresh := w.takeRotate() || !slices.Contains(all, now)
+			if !fresh && time.Now().Before(until) {
+				break
+			}
+			now = all[turn%len(all)]
+			until = time.Now().Add(rotateMin + mathrand.N(rotateMax-rotateMin))
+			if len(all) > 1 {
+				until = time.Now().Add(turnEvery)
+			}
+			w.put(ctx, link.Advertisement{On: true, ServiceData: now.beacon().Encode(), ReadValue: readValue()})
 		}
-		timer := time.NewTimer(max(time.Second, time.Until(rotateAt)))
+		timer := time.NewTimer(max(time.Second, time.Until(until)))
 		select {
 		case <-wake:
 		case <-timer.C:
@@ -201,37 +211,40 @@ func (w *wallet) recent(data []byte) bool {
 	return false
 }
 
-// purpose is what the device advertises for.
+// purpose is one thing that the device advertises for: to be asked by any
+// till, by the one whose tag was read, or to resume a payment with its till.
+// Any till may dial for the last one, too.
 type purpose struct {
 	listen bool
 	tag    preauth.ID
 	resume [16]byte // of the unfinished payment, zero for none
 }
 
-func (p purpose) any() bool { return p.listen || p.resume != [16]byte{} }
-
-// purpose reads what there is to advertise for.
-func (w *wallet) purpose(ctx context.Context) purpose {
-	var p purpose
-	w.mu.Lock()
-	for _, tag := range w.listeners {
-		p.listen = true
-		if !tag.Zero() {
-			p.tag = tag
-		}
-	}
-	w.mu.Unlock()
+// purposes reads what there is to advertise for.
+func (w *wallet) purposes(ctx context.Context) []purpose {
 	open, err := w.d.store.UnfinishedAttempts(ctx)
 	if err != nil {
 		w.d.log.Error("unfinished payments not read", "error", err)
 	}
-	for _, a := range open {
-		if a.State == payment.Authorized && !w.live(a.Request) {
-			p.resume = a.ResumeKey
-			break
+	var all []purpose
+	for _, a := range slices.Backward(open) {
+		if a.State == payment.Authorized && !w.live(a.Request) && len(all) < unfinishedMax {
+			all = append(all, purpose{resume: a.ResumeKey})
 		}
 	}
-	return p
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	any := false
+	for _, tag := range w.listeners {
+		if p := (purpose{listen: true, tag: tag}); !tag.Zero() && !slices.Contains(all, p) {
+			all = append([]purpose{p}, all...)
+		}
+		any = any || tag.Zero()
+	}
+	if any && len(all) == 0 {
+		all = append(all, purpose{listen: true})
+	}
+	return all
 }
 
 // beacon is what to put on the air for p, with a fresh identifier.
@@ -243,7 +256,7 @@ func (p purpose) beacon() link.Beacon {
 	case p.resume != [16]byte{}:
 		b.Resume, b.EID = true, link.ResumeEID(p.resume, r)
 	case !p.tag.Zero():
-		b.Targeted, b.EID = true, link.ResumeEID(p.tag, r)
+		b.EID = link.ResumeEID(p.tag, r)
 	default:
 		rand.Read(b.EID[:])
 	}
@@ -338,6 +351,7 @@ func (d *Device) storeAttempt(ctx context.Context, a store.Attempt, in payment.C
 	}
 	if from != next.State {
 		d.report(a.Payment, from, next.State, next.Reason)
+		d.wallet.wake.fire() // what there is to advertise for may have changed
 	}
 	if len(c.Outbox) > 0 {
 		d.sync.Kick()
@@ -351,4 +365,13 @@ func deadlineOf(a store.Attempt) time.Time {
 		return a.CreatedAt.Add(30 * 24 * time.Hour)
 	}
 	return a.SettleBy
+}
+
+// endSessions ends every session.
+func (w *wallet) endSessions() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for m := range w.sessions {
+		go m.close(secure.CloseBusy)
+	}
 }
