@@ -24,7 +24,7 @@ func (d *Device) Alive(ctx context.Context) error {
 	had := make(chan struct{})
 	go func() {
 		d.mu.Lock()
-		d.mu.Unlock() //nolint:staticcheck // to have had it is all there is to it
+		defer d.mu.Unlock()
 		close(had)
 	}()
 	select {
