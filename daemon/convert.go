@@ -89,16 +89,17 @@ func attemptProto(a store.Attempt, synced bool) *paymentv1.Payment {
 }
 
 // amounts fills every amount of a payment. What is guaranteed or at risk is
-// said while the money is out: stored and not settled.
+// said while the money is out: stored and not settled. A customer to whom only
+// the till has said that it is settled does not know the amount yet.
 func amounts(p *paymentv1.Payment, currency string, amount, tip, guaranteed, settled int64, s payment.State) {
 	text := func(minor int64) string { return money.Format(minor, currency) }
 	p.Currency, p.Amount, p.Tip, p.Total = currency, text(amount), text(tip), text(amount+tip)
 	p.Guaranteed, p.AtRisk = text(0), text(0)
-	if s == payment.Provisional {
-		p.Guaranteed, p.AtRisk = text(guaranteed), text(amount+tip-guaranteed)
-	}
-	if s == payment.Settled {
+	switch {
+	case s == payment.Settled && settled > 0:
 		p.Guaranteed, p.SettledAmount = text(settled), text(settled)
+	case s == payment.Provisional, s == payment.Settled:
+		p.Guaranteed, p.AtRisk = text(guaranteed), text(amount+tip-guaranteed)
 	}
 }
 
