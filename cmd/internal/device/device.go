@@ -48,6 +48,9 @@ type Config struct {
 	BackendURL string
 	Splay      time.Duration
 	RetryMax   time.Duration
+	// Offline begins cut off from the backend, until SimService says
+	// otherwise.
+	Offline bool
 	// DialBackend replaces TCP, in tests that run in one process.
 	DialBackend func(ctx context.Context, address string) (net.Conn, error)
 
@@ -102,6 +105,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	if n.Device, err = daemon.New(ctx, o); err != nil {
 		return nil, errors.Join(err, n.Store.Close())
 	}
+	n.Device.SetOffline(cfg.Offline)
 	n.server = daemon.NewServer(n.Device, daemon.ServerOptions{Roles: cfg.Roles, Logger: cfg.Logger, Sim: o.Air != nil, Trusted: cfg.Listener != nil})
 	return n, nil
 }
