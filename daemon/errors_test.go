@@ -195,9 +195,10 @@ func TestErrorTableIsComplete(t *testing.T) {
 
 // inner are sentinels of the daemon that no call ends with.
 var inner = map[string]bool{
-	"errEnough": true, // ends a watch that has seen what it was for
-	"errPeer":   true, // ends a connection before any call
-	"errStuck":  true, // for the watchdog
+	"errAskedOften": true, // ends a session with a device that asks too often
+	"errEnough":     true, // ends a watch that has seen what it was for
+	"errPeer":       true, // ends a connection before any call
+	"errStuck":      true, // for the watchdog
 }
 
 // sentinels returns the error variables of a package: the exported ones, of

@@ -2,13 +2,16 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
@@ -128,6 +131,25 @@ func TestServerBoundsMessages(t *testing.T) {
 	}
 	_, err = big.Recv()
 	wantStatus(t, "stream", err, codes.InvalidArgument, "MESSAGE_TOO_LARGE")
+}
+
+// A caller that has gone is told that it has, whatever broke because of that,
+// and nobody is troubled with it.
+func TestServerForgetsWhoHasGone(t *testing.T) {
+	var log strings.Builder
+	g := guard{log: slog.New(slog.NewTextHandler(&log, nil))}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	broken := status.Error(codes.Unavailable, "transport is closing")
+	wantStatus(t, "gone", g.done(gone, "m", time.Now(), broken), codes.Canceled, "CANCELLED")
+	wantStatus(t, "gone, with a reason", g.done(gone, "m", time.Now(), errNoPayment), codes.NotFound, "PAYMENT_NOT_FOUND")
+	if log.Len() > 0 {
+		t.Errorf("logged %s", &log)
+	}
+	wantStatus(t, "there", g.done(t.Context(), "m", time.Now(), broken), codes.Internal, "INTERNAL")
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "transport is closing") {
+		t.Errorf("logged %s", text)
+	}
 }
 
 // What breaks a rule of a field is named, with its path, also in streams.
