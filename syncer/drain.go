@@ -121,7 +121,6 @@ func (d *draining) settle(ctx context.Context, decisions []outbox.Decision) erro
 		d.tried[one.Item.Key] = true
 		if one.Err == nil {
 			d.sum.Synced++
-			delete(d.s.waiting, one.Item.Key)
 			done = append(done, one)
 		} else {
 			stay = append(stay, d.postpone(ctx, one))

@@ -293,6 +293,24 @@ func TestARevokedDeviceHandsIn(t *testing.T) {
 	})
 }
 
+// A bundle that does not verify is not taken, and holds up no payment.
+func TestABadBundleIsNoReasonToStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		d.owe(1)
+		d.b.bend = func(_ string, resp any) {
+			if r, ok := resp.(*backendv1.RefreshResponse); ok {
+				r.TrustBundle = d.strange(r.TrustBundle)
+			}
+		}
+		sum, err := d.s.SyncNow(t.Context(), nil)
+		if err != nil || sum.Synced != 1 || len(d.refresh) != 0 {
+			t.Errorf("%+v, %v, %d bundles", sum, err, len(d.refresh))
+		}
+	})
+}
+
 func TestWhoMayNotHandInKeepsIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDevice(t)

@@ -85,6 +85,70 @@ func TestABootWithoutNetwork(t *testing.T) {
 	})
 }
 
+func TestAfterAnAnswerTheTriesBeginAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.plug(false)
+		d.connect()
+		d.run()
+		pass(10 * time.Minute)
+		d.plug(true)
+		pass(2 * time.Minute)
+		d.b.now(func() { d.b.lose = func(string) bool { return true } })
+		for d.s.Online() {
+			pass(10 * time.Millisecond)
+		}
+		if wait := time.Until(d.s.State().NextTry); wait > time.Second {
+			t.Errorf("the first retry waits %s", wait)
+		}
+	})
+}
+
+// What was postponed is tried again when a turn could not end.
+func TestATurnThatBrokeOffIsMadeWhole(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		d.run()
+		pass(6 * time.Second)
+		d.b.now(func() { d.b.lose = func(method string) bool { return method == "Submit" } })
+		d.owe(1)
+		d.owe(2, func(it *outbox.Item) { it.NextTry = time.Now().AddDate(1, 0, 0) })
+		d.s.Kick()
+		pass(time.Minute)
+		if d.left() != 2 || d.s.Online() {
+			t.Fatalf("%d left, online %v", d.left(), d.s.Online())
+		}
+		d.b.now(func() { d.b.lose = nil })
+		pass(time.Minute)
+		if d.left() != 0 {
+			t.Errorf("%d left", d.left())
+		}
+	})
+}
+
+func TestOnlyAChangeIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		changed := d.s.Changed()
+		must(t, d.s.RegisterPayment(t.Context(), [16]byte{1}))
+		<-changed
+		before := d.s.State().LastAnswer
+		changed = d.s.Changed()
+		pass(time.Second)
+		must(t, d.s.RegisterPayment(t.Context(), [16]byte{1}))
+		select {
+		case <-changed:
+			t.Error("told that nothing has changed")
+		default:
+		}
+		if !d.s.State().LastAnswer.After(before) {
+			t.Error("the answer was not noted")
+		}
+	})
+}
+
 func TestKicksAreOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDevice(t)
@@ -168,82 +232,6 @@ func TestTheBackendSetsThePace(t *testing.T) {
 		pass(2 * time.Millisecond)
 		if d.left() != 0 {
 			t.Errorf("calls %v at the time told", d.b.seen().calls)
-		}
-	})
-}
-
-func TestOfflineAndBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		d := newDevice(t)
-		d.connect()
-		d.run()
-		pass(6 * time.Second)
-		if !d.s.Online() {
-			t.Fatal("not online")
-		}
-		changed := d.s.Changed()
-		d.s.SetOffline(true)
-		select {
-		case <-changed:
-		default:
-			t.Error("nobody was told")
-		}
-		if d.s.Online() {
-			t.Error("online while cut off")
-		}
-		d.owe(1)
-		d.s.Kick()
-		if err := d.s.RegisterPayment(t.Context(), [16]byte{1}); !errors.Is(err, ErrOffline) {
-			t.Errorf("registered: %v", err)
-		}
-		before := len(d.b.seen().calls)
-		pass(10 * time.Minute)
-		if calls := d.b.seen().calls; len(calls) != before || d.left() != 1 {
-			t.Errorf("calls %v while cut off", calls[before:])
-		}
-		d.s.SetOffline(true)
-		d.s.SetOffline(false)
-		pass(5*time.Second + time.Millisecond)
-		if d.left() != 0 || !d.s.Online() {
-			t.Errorf("%d left, online %v within the splay of coming back", d.left(), d.s.Online())
-		}
-	})
-}
-
-func TestCuttingOffEndsACall(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		d := newDevice(t)
-		d.connect()
-		arrived, stuck := make(chan struct{}), make(chan struct{})
-		d.b.refuse = func(string) error { close(arrived); <-stuck; return nil }
-		result := make(chan error, 1)
-		go func() { result <- d.s.RegisterPayment(t.Context(), [16]byte{1}) }()
-		<-arrived
-		d.s.SetOffline(true)
-		if err := <-result; !errors.Is(err, ErrOffline) {
-			t.Errorf("the call under way: %v", err)
-		}
-		close(stuck)
-	})
-}
-
-func TestAnAnsweredCallBringsTheSyncBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		// The largest entropy under every bound here: as late as it can be.
-		d := newDevice(t, func(o *Options) { o.Entropy = func() uint64 { return 5 * uint64(time.Second) } })
-		d.plug(false)
-		d.connect()
-		d.owe(1)
-		d.run()
-		pass(10 * time.Minute)
-		d.plug(true)
-		d.s.setNextTry(time.Time{})
-		if err := d.s.RegisterPayment(t.Context(), [16]byte{1}); err != nil {
-			t.Fatal(err)
-		}
-		pass(5*time.Second + time.Millisecond)
-		if d.left() != 0 {
-			t.Error("not handed over within the splay of a reconnect")
 		}
 	})
 }

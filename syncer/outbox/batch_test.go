@@ -65,6 +65,15 @@ func TestWhatGoesFirst(t *testing.T) {
 	}
 }
 
+func TestARequestsItemsStayTogether(t *testing.T) {
+	deals := []deal{newDeal(t, 0, 500, 0, "USD"), newDeal(t, 1, 500, 0, "USD")}
+	b := Compose([]Item{deals[0].claim(), deals[1].claim(), deals[1].cancel(), deals[0].cancel()})
+	got := names(t, b.Submit, deals)
+	if got != "cancel 0, claim 0, cancel 1, claim 1" && got != "cancel 1, claim 1, cancel 0, claim 0" {
+		t.Errorf("handed in %s", got)
+	}
+}
+
 func TestWhatIsNeverSent(t *testing.T) {
 	d, other := newDeal(t, 0, 500, 0, "USD"), newDeal(t, 1, 500, 0, "USD")
 	tests := []struct {
@@ -119,6 +128,9 @@ func TestABatchIsBounded(t *testing.T) {
 	heavy[0].PreauthCert = make([]byte, 2*BatchBytes)
 	if b := Compose(heavy[:1]); len(b.Submit) != 1 {
 		t.Errorf("an item that is too large alone was held back for ever")
+	}
+	if b := Compose(heavy[:2]); len(b.Submit) != 1 {
+		t.Errorf("%d beside one that is too large alone", len(b.Submit))
 	}
 }
 

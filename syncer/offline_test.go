@@ -1,0 +1,82 @@
+package syncer
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestOfflineAndBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		d.run()
+		pass(6 * time.Second)
+		if !d.s.Online() {
+			t.Fatal("not online")
+		}
+		changed := d.s.Changed()
+		d.s.SetOffline(true)
+		select {
+		case <-changed:
+		default:
+			t.Error("nobody was told")
+		}
+		if d.s.Online() {
+			t.Error("online while cut off")
+		}
+		d.owe(1)
+		d.s.Kick()
+		if err := d.s.RegisterPayment(t.Context(), [16]byte{1}); !errors.Is(err, ErrOffline) {
+			t.Errorf("registered: %v", err)
+		}
+		before := len(d.b.seen().calls)
+		pass(10 * time.Minute)
+		if calls := d.b.seen().calls; len(calls) != before || d.left() != 1 {
+			t.Errorf("calls %v while cut off", calls[before:])
+		}
+		d.s.SetOffline(true)
+		d.s.SetOffline(false)
+		pass(5*time.Second + time.Millisecond)
+		if d.left() != 0 || !d.s.Online() {
+			t.Errorf("%d left, online %v within the splay of coming back", d.left(), d.s.Online())
+		}
+	})
+}
+
+func TestCuttingOffEndsACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		arrived, stuck := make(chan struct{}), make(chan struct{})
+		d.b.refuse = func(string) error { close(arrived); <-stuck; return nil }
+		result := make(chan error, 1)
+		go func() { result <- d.s.RegisterPayment(t.Context(), [16]byte{1}) }()
+		<-arrived
+		d.s.SetOffline(true)
+		if err := <-result; !errors.Is(err, ErrOffline) {
+			t.Errorf("the call under way: %v", err)
+		}
+		close(stuck)
+	})
+}
+
+func TestAnAnsweredCallBringsTheSyncBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t, func(o *Options) { o.Entropy = func() uint64 { return 59 * uint64(time.Second) } })
+		d.plug(false)
+		d.connect()
+		d.owe(1)
+		d.run()
+		pass(10 * time.Minute)
+		pass(time.Until(d.s.State().NextTry) + time.Second) // the next try is 58 s away
+		d.plug(true)
+		if err := d.s.RegisterPayment(t.Context(), [16]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		pass(5*time.Second + time.Millisecond)
+		if d.left() != 0 {
+			t.Error("not handed over within the splay of a reconnect")
+		}
+	})
+}
