@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
@@ -55,6 +56,7 @@ func outcomes(ctx context.Context, payment string, admin backend.Admin) (string,
 		}
 		words = append(words, word)
 	}
+	slices.Sort(words) // requests that arrived in one batch have no order
 	return strings.Join(words, ", "), err
 }
 

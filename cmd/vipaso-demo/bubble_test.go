@@ -43,8 +43,8 @@ type bubble struct {
 	end      context.CancelFunc
 	ended    chan error
 	devices  map[string]*inside
+	killed   []*inside
 	previous map[string]string // directories of devices that are not running
-	lives    int
 }
 
 // inside is a device that runs in this process.
@@ -52,7 +52,7 @@ type inside struct {
 	dir   string
 	local *bufconn.Listener
 	radio link.Radio
-	cable *cable
+	cable *cable // all its connections, to the backend and of its API
 	end   context.CancelFunc
 	ended chan error
 }
@@ -112,7 +112,7 @@ func (b *bubble) start(_ context.Context, d deviceSpec) error {
 	ready := make(chan struct{})
 	go func() {
 		n.ended <- device.Run(ctx, device.Config{
-			Role: d.role, DisplayName: d.name, Dir: n.dir, Driver: "sim", Listener: n.local,
+			Role: d.role, DisplayName: d.name, Dir: n.dir, Offline: d.offline, Driver: "sim", Listener: n.local,
 			Radio: n.radio, Air: insideAir{airControl{air: b.airwaves, radio: n.radio}},
 			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return n.cable.dial(ctx, port()) },
 			Splay:       demoSplay, RetryMax: demoRetryMax, LogLevel: new(slog.LevelVar), Logger: b.log.With("at", d.name),
@@ -129,9 +129,9 @@ func (b *bubble) start(_ context.Context, d deviceSpec) error {
 }
 
 func (b *bubble) call(name string) (*grpc.ClientConn, error) {
-	local := b.devices[name].local
+	n := b.devices[name]
 	return grpc.NewClient("passthrough:///"+name, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return local.DialContext(ctx) }))
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return n.cable.dial(ctx, n.local) }))
 }
 
 func (b *bubble) take(name string) *inside {
@@ -153,8 +153,8 @@ func (b *bubble) stop(name string) error {
 func (b *bubble) kill(name string) error {
 	synctest.Wait()
 	n := b.take(name)
-	b.lives++
-	left := filepath.Join(b.root, fmt.Sprintf("%s-%d", name, b.lives))
+	b.killed = append(b.killed, n)
+	left := filepath.Join(b.root, fmt.Sprintf("%s-after-%d", name, len(b.killed)))
 	if err := copyFiles(n.dir, left); err != nil {
 		return err
 	}
@@ -162,7 +162,6 @@ func (b *bubble) kill(name string) error {
 	n.cable.cut()
 	err := n.radio.Close()
 	n.end()
-	<-n.ended
 	return err
 }
 
@@ -170,6 +169,9 @@ func (b *bubble) close() error {
 	var errs []error
 	for name := range b.devices {
 		errs = append(errs, b.stop(name))
+	}
+	for _, n := range b.killed {
+		<-n.ended // with an error or without: it did not exist any more
 	}
 	if b.port != nil {
 		errs = append(errs, b.stopBackend())
@@ -212,7 +214,7 @@ func copyFile(from, to string) error {
 	return errors.Join(err, dst.Close())
 }
 
-// cable is a device's way to the backend; once cut it is gone.
+// cable is what connects a device; once cut, nothing reaches it or leaves it.
 type cable struct {
 	mu    sync.Mutex
 	gone  bool

@@ -83,6 +83,7 @@ func (p *party) joins() {
 	defer cancel()
 	_, err = p.device.Enroll(ctx, &devicev1.EnrollRequest{BackendUrl: p.host.url(), CaPem: string(ca), Code: code})
 	p.check(err, "%s enrolls", p.name)
+	p.synchronizes() // what it would do by itself in a moment
 	p.say("%s enrolls", p.name)
 }
 

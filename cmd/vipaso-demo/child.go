@@ -71,6 +71,7 @@ func childDevice() *cobra.Command {
 	f.StringVar(&cfg.Socket, "socket", "", "socket of the local API")
 	f.StringVar(&cfg.SimSocket, "air", "", "socket of the air")
 	f.StringVar(&cfg.DisplayName, "name", "", "name on the air")
+	f.BoolVar(&cfg.Offline, "offline", false, "begin without a network")
 	f.StringVar(&role, "role", "", "ROLE_BUSINESS or ROLE_CUSTOMER")
 	return c
 }

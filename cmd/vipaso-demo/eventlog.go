@@ -28,7 +28,8 @@ func (l *eventLog) follow(ctx context.Context, device devicev1.DeviceServiceClie
 	for {
 		r, err := stream.Recv()
 		if err != nil {
-			return // the device ended or was killed; a new stream resumes
+			l.ended(err)
+			return
 		}
 		l.add(r.GetEvent())
 	}
@@ -43,6 +44,16 @@ func (l *eventLog) add(e *paymentv1.Event) {
 	l.events = append(l.events, e)
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// ended notes why a stream ended. That the device ended or was killed is no
+// reason: a new stream resumes. What the device says itself is one.
+func (l *eventLog) ended(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reasonOf(err) != "" && l.gap == nil {
+		l.gap = fmt.Errorf("after event %d: %w", len(l.events), err)
+	}
 }
 
 func (l *eventLog) last() uint64 {
@@ -62,6 +73,9 @@ func (l *eventLog) snapshot() ([]*paymentv1.Event, <-chan struct{}) {
 // await returns the first event after a number that matches.
 func (l *eventLog) await(ctx context.Context, after uint64, match func(*paymentv1.Event) bool) (*paymentv1.Event, error) {
 	for {
+		if err := l.sound(); err != nil {
+			return nil, err
+		}
 		events, changed := l.snapshot()
 		for _, e := range events[min(after, uint64(len(events))):] {
 			if match(e) {

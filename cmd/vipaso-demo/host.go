@@ -48,8 +48,9 @@ type backendSpec struct {
 
 // deviceSpec is what a device is started with.
 type deviceSpec struct {
-	name string
-	role peerv1.Role
+	name    string
+	role    peerv1.Role
+	offline bool // it begins without a network
 }
 
 // place is where a party can be found.

@@ -30,6 +30,7 @@ type party struct {
 	*stage
 	name string // as people say it
 	key  string // as files and sockets are named
+	cut  bool   // it has no network
 	role peerv1.Role
 
 	owner      string            // business or customer id at the backend
@@ -54,7 +55,7 @@ func (p *party) isTill() bool { return p.role == peerv1.Role_ROLE_BUSINESS }
 func (p *party) begin() {
 	ctx, cancel := p.limit()
 	defer cancel()
-	p.check(p.host.start(ctx, deviceSpec{name: p.key, role: p.role}), "%s starts", p.name)
+	p.check(p.host.start(ctx, deviceSpec{name: p.key, role: p.role, offline: p.cut}), "%s starts", p.name)
 	conn, err := p.host.call(p.key)
 	p.check(err, "%s is called", p.name)
 	p.conn = conn
@@ -93,10 +94,9 @@ func (p *party) isStopped() {
 	p.check(p.host.stop(p.key), "%s stops", p.name)
 }
 
-// restarts brings the device back on what it had stored, with no network.
+// restarts brings the device back on what it had stored.
 func (p *party) restarts() {
 	p.begin()
-	p.goesOffline()
 	p.say("%s starts again", p.name)
 }
 
@@ -111,6 +111,7 @@ func (p *party) network(on bool) {
 	defer cancel()
 	_, err := p.sim.SetOffline(ctx, &simv1.SetOfflineRequest{Offline: !on})
 	p.check(err, "%s goes online: %v", p.name, on)
+	p.cut = !on
 }
 
 // awaitsBackend waits until the device knows that it has a network.

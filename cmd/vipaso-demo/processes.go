@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -94,7 +95,7 @@ func (p *processes) start(ctx context.Context, d deviceSpec) error {
 	w := p.where(d.name)
 	c, _, err := p.spawner.spawn(ctx, w.log, "child", "device",
 		"--dir", w.dir, "--socket", w.socket, "--air", p.airSocket(),
-		"--name", d.name, "--role", d.role.String())
+		"--name", d.name, "--role", d.role.String(), "--offline="+strconv.FormatBool(d.offline))
 	if err != nil {
 		return err
 	}

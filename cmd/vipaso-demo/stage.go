@@ -100,7 +100,6 @@ func (s *stage) later(days int) {
 	s.startsBackend()
 	for _, p := range s.parties() {
 		p.begin()
-		p.goesOffline()
 	}
 	s.say("%d days pass", days)
 }
