@@ -152,8 +152,8 @@ func secrets(t testing.TB, b *bench) map[string]string {
 	must(t, err)
 	p := resp.GetPayment()
 	list["request hash"] = p.GetRequestHash()[:9]
-	r := b.request(1, who.DeviceCert)
-	voucher := b.voucher(1, r)
+	r := b.signRequest(1, who.DeviceCert)
+	voucher := b.signVoucher(1, r)
 	list["voucher"], list["voucher in hex"] = b64(voucher.Bytes)[:24], hex.EncodeToString(voucher.Bytes)[:24]
 	return list
 }

@@ -22,9 +22,9 @@ func (b *bench) opening(n int) time.Time {
 // paymentName is the id of the nth payment.
 func paymentName(n int) preauth.ID { return namedID(fmt.Sprint("payment ", n)) }
 
-// request is what a till signs for the nth payment, of 12.00 USD; key is the
+// signRequest is what a till signs for the nth payment, of 12.00 USD; key is the
 // till's.
-func (b *bench) request(n int, cert []byte) preauth.Request {
+func (b *bench) signRequest(n int, cert []byte) preauth.Request {
 	b.t.Helper()
 	id, device, binding, nonce := paymentName(n), namedID("device"), namedHash("binding"), namedID("nonce")
 	body := &peerv1.Request{
@@ -39,13 +39,22 @@ func (b *bench) request(n int, cert []byte) preauth.Request {
 	return r
 }
 
-// voucher is a customer's promise of 13.00 USD for the nth payment.
-func (b *bench) voucher(n int, r preauth.Request) preauth.Voucher {
+// signVoucher is a customer's promise of 13.00 USD for the nth payment.
+func (b *bench) signVoucher(n int, r preauth.Request) preauth.Voucher {
 	b.t.Helper()
 	id, prev := namedID("preauth"), namedHash(fmt.Sprint("voucher ", n))
 	return signedBy(b.t, "customer", &peerv1.Voucher{
 		PreauthId: id[:], RequestHash: r.Hash[:], Amount: 12_00, Tip: 1_00, Currency: "USD", Counter: uint32(n + 1),
 		PrevHash: prev[:], Remaining: 50_00, DeviceTimeMs: b.opening(n).UnixMilli(),
+	})
+}
+
+// signCharge is a customer's promise of 13.00 USD to a till that is online.
+func (b *bench) signCharge(r preauth.Request) preauth.Charge {
+	b.t.Helper()
+	instrument, device := namedID("instrument"), namedID("phone")
+	return signedBy(b.t, "customer", &peerv1.Charge{
+		InstrumentRef: instrument[:], RequestHash: r.Hash[:], Amount: 12_00, Tip: 1_00, Currency: "USD", CustomerDeviceId: device[:],
 	})
 }
 
@@ -61,8 +70,8 @@ func (b *bench) sold(n int, state payment.State) store.Sale {
 	}
 	c := &store.Change{Sale: &s, Events: b.saleEvents(s, store.Ask{}, []payment.Note{{Kind: payment.NoteOpened}})}
 	if state != payment.Open && state != payment.Expired {
-		r := b.request(n, b.self.Load().DeviceCert)
-		v := b.voucher(n, r)
+		r := b.signRequest(n, b.self.Load().DeviceCert)
+		v := b.signVoucher(n, r)
 		ask := store.Ask{
 			Ask: payment.Ask{Request: r.Hash, Voucher: v.Hash, Receipt: state != payment.Awaiting}, Payment: s.ID,
 			Customer: namedID("phone"), RequestBytes: r.Bytes, VoucherBytes: v.Bytes, CertBytes: []byte{1},
@@ -86,14 +95,14 @@ func (b *bench) bought(n int, state payment.State) store.Attempt {
 	at := b.opening(n)
 	keys := b.opt.Keys
 	till := signedBy(b.t, "issuer", newPapers(asTill, keys, b.started).cert)
-	r := b.request(n, till.Bytes)
+	r := b.signRequest(n, till.Bytes)
 	a := store.Attempt{
 		Attempt:      payment.Attempt{Request: r.Hash, Payment: paymentName(n), Business: namedID("device"), State: state, Rev: 1, UpdatedAt: at},
 		RequestBytes: r.Bytes, Amount: 12_00, Currency: "USD", Code: "1234", CreatedAt: at, ExpiresAt: at.Add(time.Minute), Latest: true,
 	}
 	c := &store.Change{Events: attemptEvents(a, []payment.Note{{Kind: payment.NoteRequestReceived}})}
 	if state != payment.Requested && state != payment.Declined {
-		v := b.voucher(n, r)
+		v := b.signCharge(r)
 		a.Charge, a.Voucher, a.VoucherBytes, a.Tip, a.SettleBy = true, v.Hash, v.Bytes, 1_00, at.Add(15*24*time.Hour)
 		c.Events = append(c.Events, attemptEvents(a, []payment.Note{{Kind: payment.NoteAccepted}})...)
 		if state != payment.Settled {

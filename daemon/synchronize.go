@@ -8,6 +8,8 @@ import (
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
+	"github.com/vipaso/vipasod/daemon/payment"
+	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
 	"github.com/vipaso/vipasod/syncer"
 	"github.com/vipaso/vipasod/syncer/outbox"
@@ -51,19 +53,46 @@ func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict) 
 // verdictProto returns a verdict as the API shows it, with the state that has
 // followed from it.
 func (d *Device) verdictProto(ctx context.Context, r syncer.Result) (*paymentv1.SyncVerdict, error) {
-	it, v := r.Item, r.Verdict.Body
-	p := &paymentv1.SyncVerdict{
-		PaymentId: it.Payment.String(), RequestHash: it.Key.Request.String(), Currency: it.Currency,
-		Total: money.Format(it.Total, it.Currency), SettledAmount: money.Format(v.GetAmount(), it.Currency), Reason: v.GetReason(),
-	}
+	request, v := r.Item.Key.Request, r.Verdict.Body
+	of := d.claimedAttempt
 	if d.business() {
-		s, err := d.store.Sale(ctx, it.Payment)
-		p.State = stateProto(s.State)
-		return p, err
+		of = d.claimedSale
 	}
-	a, err := d.store.Attempt(ctx, it.Key.Request)
-	p.State = stateProto(a.State)
-	return p, err
+	c, err := of(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.SyncVerdict{
+		PaymentId: c.payment.String(), RequestHash: request.String(), Currency: c.currency, State: stateProto(c.state),
+		Total: money.Format(c.total, c.currency), SettledAmount: money.Format(v.GetAmount(), c.currency), Reason: v.GetReason(),
+	}, nil
+}
+
+// claimed is what a verdict is about: what was promised in answer to a
+// request or, if nothing was, what the request asked for.
+type claimed struct {
+	payment  preauth.ID
+	state    payment.State
+	currency string
+	total    int64 // minor units
+}
+
+func (d *Device) claimedSale(ctx context.Context, request preauth.Hash) (claimed, error) {
+	ask, err := d.store.Ask(ctx, request)
+	if err != nil {
+		return claimed{}, err
+	}
+	s, err := d.store.Sale(ctx, ask.Payment)
+	c := claimed{s.ID, s.State, s.Currency, s.Amount}
+	if len(ask.VoucherBytes) > 0 {
+		c.total = ask.Total
+	}
+	return c, err
+}
+
+func (d *Device) claimedAttempt(ctx context.Context, request preauth.Hash) (claimed, error) {
+	a, err := d.store.Attempt(ctx, request)
+	return claimed{a.Payment, a.State, a.Currency, a.Amount + a.Tip}, err
 }
 
 // summaryProto returns count and sum as the API shows them.
