@@ -69,7 +69,8 @@ type acceptor struct {
 
 // take consents to the request that e tells of, or gives up waiting to
 // consent to the payment that e ends, or for which it tells that somebody else
-// consented. ctx bounds the calls.
+// consented. A till that lost the link asks for the same payment again, and is
+// answered again. ctx bounds the calls.
 func (c *acceptor) take(ctx context.Context, e *paymentv1.Event) {
 	id := paymentOf(e)
 	switch what := e.GetEvent().(type) {
@@ -79,6 +80,7 @@ func (c *acceptor) take(ctx context.Context, e *paymentv1.Event) {
 	default:
 		if stop, ok := c.waiting[id]; ok {
 			stop()
+			delete(c.waiting, id)
 		}
 	}
 }

@@ -115,6 +115,39 @@ func TestAcceptRedelivered(t *testing.T) {
 	}
 }
 
+// TestAcceptAgain: a till that lost the link asks for the same payment again,
+// and is answered again.
+func TestAcceptAgain(t *testing.T) {
+	f := receiver(t)
+	accepted := make(chan struct{}, 2)
+	f.on("AcceptPayment", func(c *call) error {
+		accepted <- struct{}{}
+		return c.send(&customerv1.AcceptPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED)})
+	})
+	f.on("ReceivePaymentRequestsViaBle", func(c *call) error {
+		for _, e := range []*paymentv1.Event{requested(6), failedEvent(7, paymentID), requested(8), successful(9)} {
+			if err := c.send(&customerv1.ReceivePaymentRequestsViaBleResponse{Event: e}); err != nil {
+				return err
+			}
+			if e.GetPaymentRequestReceived() == nil {
+				continue
+			}
+			select {
+			case <-accepted:
+			case <-c.ctx.Done():
+				return c.ctx.Err()
+			}
+		}
+		return nil
+	})
+	s := f.begin("pay", "receive", "--accept-all", "--json")
+	eventually(t, func() bool { return len(f.requests("AcceptPayment")) == 2 })
+	s.stop()
+	if code := s.end(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 func TestChooseInstrument(t *testing.T) {
 	capable := func(id, amount string) *customerv1.Instrument {
 		return &customerv1.Instrument{InstrumentId: id, Label: "L" + id, Currency: "USD", PreAuthCapable: true, PreAuthorizedAmount: amount}
