@@ -67,11 +67,7 @@ func (s *deviceService) Enroll(ctx context.Context, req *devicev1.EnrollRequest)
 
 // enroll asks the backend only if the answer can be stored.
 func (s *deviceService) enroll(ctx context.Context, e Enrollment) (*devicev1.Identity, error) {
-	stats, err := s.d.store.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := storeUsable(stats); err != nil {
+	if err := s.d.takesWrites(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.d.Enroll(ctx, e); err != nil {
@@ -86,4 +82,13 @@ func (s *deviceService) Logout(ctx context.Context, req *devicev1.LogoutRequest)
 		return nil, err
 	}
 	return &devicev1.LogoutResponse{Identity: s.d.identityProto()}, nil
+}
+
+// takesWrites says why the store takes no writes, if so.
+func (d *Device) takesWrites(ctx context.Context) error {
+	stats, err := d.store.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	return storeUsable(stats)
 }

@@ -82,6 +82,7 @@ var errorTable = []struct {
 	{store.ErrExists, catalogue.RequestIDReused, ""},
 	{store.ErrConflict, catalogue.Conflict, ""},
 	{store.ErrToken, catalogue.FieldInvalid, "page_token"},
+	{store.ErrMigration, catalogue.MigrationFailed, ""},
 	{store.ErrReadOnly, catalogue.StoreReadOnly, ""},
 	{store.ErrDurability, catalogue.StoreReadOnly, ""},
 	{store.ErrFull, catalogue.StoreFull, ""},

@@ -30,8 +30,12 @@ func (h *history) SyncPayments(_ *paymentv1.SyncPaymentsRequest, stream grpc.Ser
 }
 
 // syncNow hands everything over and calls tell with each verdict. A caller who
-// stops listening does not stop it.
+// stops listening does not stop it. Nothing is asked of the backend that could
+// not be stored.
 func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict) error) (*paymentv1.SyncSummary, error) {
+	if err := d.takesWrites(ctx); err != nil {
+		return nil, err
+	}
 	var deaf error
 	sum, err := d.sync.SyncNow(ctx, func(r syncer.Result) {
 		if r.Err != nil || deaf != nil {

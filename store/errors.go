@@ -24,6 +24,9 @@ var (
 	ErrToken = errors.New("not a page token")
 	// ErrReadOnly: the directory takes no writes, or a migration failed.
 	ErrReadOnly = errors.New("store takes no writes")
+	// ErrMigration: the store could not be brought to this version. It can be
+	// read, and its ErrReadOnly wraps this.
+	ErrMigration = errors.New("migration failed")
 	// ErrFull: there is no room on the disk.
 	ErrFull = errors.New("disk is full")
 	// ErrIO: the disk failed.

@@ -89,7 +89,7 @@ func (s *Store) write(ctx context.Context, do func(*tx) error) error {
 // takesWrites says why no write may begin.
 func (s *Store) takesWrites() error {
 	if s.reason != "" {
-		return fmt.Errorf("%s: %w", s.reason, ErrReadOnly)
+		return fmt.Errorf("%w: %w", ErrReadOnly, ErrMigration)
 	}
 	free, err := s.opts.free(s.dir)
 	if err != nil {
