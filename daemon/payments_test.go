@@ -145,3 +145,8 @@ func wantNumbers(t testing.TB, what string, got []*paymentv1.Payment, want strin
 		t.Errorf("%s: payments %q, want %q", what, n, want)
 	}
 }
+
+// deviceChange is an event about the device alone.
+func deviceChange(what string) *store.Change {
+	return &store.Change{Events: []*paymentv1.Event{deviceEvent(what, "")}}
+}
