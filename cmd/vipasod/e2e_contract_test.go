@@ -16,6 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
@@ -148,6 +154,7 @@ func TestContractBackend(t *testing.T) {
 			c.Close()
 		}
 	})
+	t.Run("one port: enroll without a client certificate, all else with", func(t *testing.T) { onePort(t, w, pool) })
 	t.Run("and admin works", func(t *testing.T) { w.sound(t) })
 	w.startAir(t)
 	d := w.device(t, "customer", "ann", quick)
@@ -168,6 +175,27 @@ func TestContractBackend(t *testing.T) {
 		d.fund(t, "100.00")
 		w.sound(t)
 	})
+}
+
+// onePort: without a client certificate there is enrollment and nothing else.
+func onePort(t *testing.T, w *world, pool *x509.CertPool) {
+	c, err := grpc.NewClient("127.0.0.1:"+w.port, grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(pool, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	enrollment, settlement := backendv1.NewEnrollmentServiceClient(c), backendv1.NewSettlementServiceClient(c)
+	// What is missing of the call is found before anybody is asked for.
+	if _, err := enrollment.Enroll(t.Context(), &backendv1.EnrollRequest{}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("enroll: %v", err)
+	}
+	_, refresh := settlement.Refresh(t.Context(), &backendv1.RefreshRequest{})
+	_, submit := settlement.Submit(t.Context(), &backendv1.SubmitRequest{})
+	for _, err := range []error{refresh, submit} {
+		if status.Code(err) != codes.Unauthenticated {
+			t.Errorf("without a certificate: %v", err)
+		}
+	}
 }
 
 // contents returns the hash of every file of a directory.
@@ -290,10 +318,12 @@ func TestContractSync(t *testing.T) {
 	})
 	t.Run("SETTLED at most 90 s after the backend answers", func(t *testing.T) {
 		w.backend.kill()
-		ann.accepting(t)
+		single := ann.accepting(t, "--single")
 		id := till.request(t, "3.00").GetPaymentId()
+		single.exit(t)
 		for _, d := range []*device{till, ann} {
 			d.ctl(t, "sync", "now").refused(t, 1, "OFFLINE")
+			d.restart(t)
 		}
 		w.startBackend(t)
 		since := time.Now()
@@ -303,6 +333,13 @@ func TestContractSync(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		w.settledOnce(t, till, ann, id, "3.00")
+	})
+	t.Run("a request that nobody answers ends in time and exits 6", func(t *testing.T) {
+		a := till.ctl(t, "--json", "pay", "request", "1.00", "USD", "--timeout", "1s")
+		p := read[paymentv1.Payment](t, a.stdout)
+		if a.code != 6 || p.GetStatus() == completed || p.GetReason() == "" {
+			t.Errorf("exit %d: %s", a.code, p)
+		}
 	})
 }
 

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	_ "github.com/mattn/go-sqlite3" // looks into files that no program serves
@@ -16,7 +14,6 @@ import (
 )
 
 const (
-	requested   = paymentv1.PaymentState_PAYMENT_STATE_REQUESTED
 	authorized  = paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED
 	provisional = paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL
 	settled     = paymentv1.PaymentState_PAYMENT_STATE_SETTLED
@@ -176,103 +173,5 @@ func TestBothAcceptAtOnce(t *testing.T) {
 	s.settledOnce(t, s.till, s.customers[winner], id, "12.00")
 	s.customers[winner].holds(t, "12.00", "0.00", "88.00")
 	s.customers[loser].holds(t, "0.00", "0.00", "100.00")
-	s.sound(t)
-}
-
-// crash starts a payment of 12.00 USD whose customer accepts at once, and
-// returns when the customer's voucher is on its way.
-func (s *shop) crash(t *testing.T) (id string, asking, listening *process) {
-	t.Helper()
-	log := s.customers[0].follow(t, "listen", "--types", "payment_accepted")
-	listening = s.customers[0].accepting(t)
-	asking = s.till.follow(t, "pay", "request", "12.00", "USD", "--timeout", "40s")
-	_, e := log.event(t, "payment_accepted", "")
-	return e.GetPaymentAccepted().GetPaymentId(), asking, listening
-}
-
-// agreed brings the backend back and fails unless till, customer and backend
-// agree that a payment was made once, or not at all.
-func (s *shop) agreed(t *testing.T, id string) {
-	t.Helper()
-	ann := s.customers[0]
-	eventually(t, patience, "both sides know how it ended", func() (bool, string) {
-		till, customer := s.till.payment(t, id).GetState(), ann.payment(t, id).GetState()
-		return till == provisional && customer == provisional, till.String() + " and " + customer.String()
-	})
-	s.startBackend(t)
-	s.till.ask(t, "sync", "now")
-	ann.ask(t, "sync", "now")
-	s.till.becomes(t, id, settled)
-	ann.becomes(t, id, settled)
-	s.settledOnce(t, s.till, ann, id, "12.00")
-	ann.holds(t, "12.00", "0.00", "88.00")
-	s.sound(t)
-}
-
-// TestTillDiesWithTheVoucherOnItsWay: the till is killed as soon as the
-// customer has promised to pay, and asks again for the same payment when it is
-// back. The customer's device gives its one answer again.
-func TestTillDiesWithTheVoucherOnItsWay(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, "ann")
-	id, asking, listening := s.crash(t)
-	s.till.restart(t)
-	if code := asking.exit(t); code != 0 {
-		t.Errorf("pay request made again after the restart: exit %d, %s%s", code, asking.out.text(), asking.err.text())
-	}
-	listening.event(t, "payment_successful", id)
-	s.agreed(t, id)
-}
-
-// TestCustomerDiesWithTheVoucherOnItsWay: the customer's device is killed as
-// soon as it has promised to pay. When it is back, the air brings the two
-// together again, with nobody doing anything.
-func TestCustomerDiesWithTheVoucherOnItsWay(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, "ann")
-	id, asking, _ := s.crash(t)
-	s.customers[0].restart(t)
-	if code := asking.exit(t); code != 0 {
-		t.Errorf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
-	}
-	s.agreed(t, id)
-}
-
-// TestBothDieWithTheVoucherOnItsWay: only the stores are left. What they agree
-// on in the end is found over the air or, if they are too far apart, by the
-// backend; nothing is paid twice and no hold is left behind.
-func TestBothDieWithTheVoucherOnItsWay(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, "ann")
-	id, _, _ := s.crash(t)
-	started := time.Now()
-	s.killAll()
-	ann := s.customers[0]
-	s.startAir(t)
-	s.till.start(t)
-	ann.start(t)
-	if got := ann.payment(t, id).GetState(); got != authorized && got != provisional {
-		t.Errorf("the customer's device promised to pay, died, and has %s", got)
-	}
-	ann.holds(t, "0.00", "12.00", "88.00")
-	again := s.till.ctl(t, "--json", "pay", "cancel", id)
-	t.Logf("back after %s; cancel: exit %d %s", time.Since(started), again.code, strings.TrimSpace(again.stdout))
-	s.startBackend(t)
-	eventually(t, 2*patience, "both sides agree", func() (bool, string) {
-		s.till.ask(t, "sync", "now")
-		ann.ask(t, "sync", "now")
-		till, customer := s.till.payment(t, id).GetState(), ann.payment(t, id).GetState()
-		return till == customer && till != provisional && till != authorized, till.String() + " and " + customer.String()
-	})
-	switch s.till.payment(t, id).GetState() {
-	case settled:
-		s.settledOnce(t, s.till, ann, id, "12.00")
-		ann.holds(t, "12.00", "0.00", "88.00")
-	default:
-		ann.holds(t, "0.00", "0.00", "100.00")
-		if got := s.credit(t, s.till); len(got) != 0 {
-			t.Errorf("not paid, and the till has %v", got)
-		}
-	}
 	s.sound(t)
 }
