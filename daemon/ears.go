@@ -39,12 +39,14 @@ func (e *ears) open(ctx context.Context) (*ear, error) {
 		if err := e.radio.Scan(ctx, true); err != nil {
 			return nil, err
 		}
-		e.read(context.WithoutCancel(ctx))
 	}
 	one := &ear{ring: link.NewSightingRing()}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.all[one] = struct{}{}
+	e.mu.Unlock()
+	if e.stop == nil {
+		e.read(context.WithoutCancel(ctx))
+	}
 	return one, nil
 }
 
