@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,49 +250,6 @@ func TestPaymentRequestAtTheSameTime(t *testing.T) {
 		sales, _, err := b.store.Sales(t.Context(), store.Filter{})
 		if err != nil || len(sales) != 1 {
 			t.Errorf("%d payments stored %v, want one", len(sales), err)
-		}
-	})
-}
-
-// Progress comes in order, with the payment in every message, and the result
-// last, however it hurries.
-func TestStreamPaymentRequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, asTill, nil).run()
-		client := b.business(cashier)
-		stream, id := streaming(t, t.Context(), client, asking("call"))
-		sale, err := preauth.ParseID(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		steps := []businessv1.ProgressStep{
-			businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN,
-			businessv1.ProgressStep_PROGRESS_STEP_DECLINED,
-		}
-		b.till.progress.tell(namedID("another payment"), steps[0], 1, "")
-		for _, s := range steps {
-			b.till.progress.tell(sale, s, 2, "not my order")
-		}
-		if _, err := client.CancelPayment(t.Context(), &businessv1.CancelPaymentRequest{RequestId: namedID("cancel").String(), PaymentId: id}); err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range steps {
-			m, err := stream.Recv()
-			if err != nil || m.GetPaymentId() != id || m.GetProgress().GetStep() != want || m.GetProgress().GetCustomers() != 2 || m.GetProgress().GetDetail() != "not my order" {
-				t.Errorf("%v %v, want %s", m, err, want)
-			}
-		}
-		m, err := stream.Recv()
-		if err != nil || m.GetPaymentId() != id || m.GetResult().GetPaymentCancelled().GetReason() != "USER" {
-			t.Errorf("the end: %v %v", m, err)
-		}
-		if _, err := stream.Recv(); err != io.EOF {
-			t.Errorf("after the end: %v", err)
-		}
-		b.till.progress.mu.Lock()
-		defer b.till.progress.mu.Unlock()
-		if len(b.till.progress.subs) != 0 {
-			t.Error("somebody still listens for progress")
 		}
 	})
 }
