@@ -13,6 +13,9 @@ import (
 // interval is the connection interval of the demo's air.
 const interval = 15 * time.Millisecond
 
+// socketMax is what fits a unix address.
+const socketMax = 107
+
 // demoOptions are the flags of vipaso-demo.
 type demoOptions struct {
 	headless bool
@@ -53,6 +56,9 @@ func scratch(dir string) (path string, remove bool, err error) {
 	}
 	if path, err = filepath.Abs(dir); err != nil {
 		return "", false, err
+	}
+	if n := len(path) + len("/customer-carries-claim-1234/carl.sock"); n > socketMax {
+		return "", false, usageError{fmt.Errorf("%s is too long for sockets below it, by %d bytes", path, n-socketMax)}
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return "", false, err

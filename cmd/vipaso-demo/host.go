@@ -55,6 +55,6 @@ type deviceSpec struct {
 
 // place is where a party can be found.
 type place struct {
-	socket, dir, log string
-	pid              int
+	Socket, Dir, Log string
+	PID              int
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strconv"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/vipaso/vipasod/ble/sim"
 )
-
-// socketMax is what fits a unix address.
-const socketMax = 107
 
 // processes is the host of the demo: every daemon is a process of its own, so
 // that a crash is a real kill -9. The air is in this one.
@@ -37,9 +33,6 @@ func newProcesses(root string, spawner *spawner, interval time.Duration) (*proce
 	p := &processes{
 		root: root, spawner: spawner, address: "127.0.0.1:0", devices: map[string]*child{},
 		airwaves: sim.NewAir(1, sim.Conditions{Interval: interval}),
-	}
-	if longest := p.where("ann").socket; len(longest) > socketMax {
-		return nil, fmt.Errorf("%s is too long a path for sockets in it, which take %d bytes", root, socketMax)
 	}
 	l, err := listenUnix(context.Background(), p.airSocket())
 	if err != nil {
@@ -62,20 +55,20 @@ func (p *processes) url() string       { return "https://" + p.address }
 
 func (p *processes) where(name string) place {
 	w := place{
-		dir: filepath.Join(p.root, name), socket: filepath.Join(p.root, name+".sock"),
-		log: filepath.Join(p.root, name+".log"),
+		Dir: filepath.Join(p.root, name), Socket: filepath.Join(p.root, name+".sock"),
+		Log: filepath.Join(p.root, name+".log"),
 	}
 	if c := p.devices[name]; c != nil {
-		w.pid = c.cmd.Process.Pid
+		w.PID = c.cmd.Process.Pid
 	}
 	if name == "backend" && p.backend != nil {
-		w.pid = p.backend.cmd.Process.Pid
+		w.PID = p.backend.cmd.Process.Pid
 	}
 	return w
 }
 
 func (p *processes) startBackend(ctx context.Context, o backendSpec) error {
-	c, line, err := p.spawner.spawn(ctx, p.where("backend").log, "child", "backend",
+	c, line, err := p.spawner.spawn(ctx, p.where("backend").Log, "child", "backend",
 		"--dir", p.books(), "--listen", p.address,
 		"--preauth-life", o.preauthLife.String(), "--ahead", p.ahead.String())
 	if err != nil {
@@ -93,18 +86,19 @@ func (p *processes) stopBackend() error {
 
 func (p *processes) start(ctx context.Context, d deviceSpec) error {
 	w := p.where(d.name)
-	c, _, err := p.spawner.spawn(ctx, w.log, "child", "device",
-		"--dir", w.dir, "--socket", w.socket, "--air", p.airSocket(),
+	c, _, err := p.spawner.spawn(ctx, w.Log, "child", "device",
+		"--dir", w.Dir, "--socket", w.Socket, "--air", p.airSocket(),
 		"--name", d.name, "--role", d.role.String(), "--offline="+strconv.FormatBool(d.offline))
 	if err != nil {
 		return err
 	}
+	c.spec = d
 	p.devices[d.name] = c
 	return nil
 }
 
 func (p *processes) call(name string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("unix:"+p.where(name).socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return grpc.NewClient("unix:"+p.where(name).Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 func (p *processes) stop(name string) error { return p.take(name).stop() }

@@ -19,6 +19,7 @@ func backendDown(s *stage) {
 	s.ann.sees(p)
 	s.ann.accepts(p, "PROVISIONAL")
 	p.ends("SUCCESSFUL PROVISIONAL, 10.00 guaranteed, 2.00 at risk")
+	s.part()
 	s.till.cannotSynchronize("OFFLINE")
 	s.backendComes()
 	s.till.becomes(p, "SETTLED")

@@ -20,7 +20,8 @@ const stopLimit = 15 * time.Second
 // child is a process of this demo's own program.
 type child struct {
 	cmd   *exec.Cmd
-	log   string // path of its standard error
+	spec  deviceSpec // of a device
+	log   string     // path of its standard error
 	ready chan string
 	done  chan struct{}
 	err   error // valid once done is closed

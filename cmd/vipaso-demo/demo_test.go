@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain lets the test binary be what the demo starts itself as.
+func TestMain(m *testing.M) {
+	if os.Getenv(childMark) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// run executes one command line.
+func run(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, progress bytes.Buffer
+	cmd := newCommand()
+	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(&progress)
+	err := cmd.ExecuteContext(ctx)
+	if err != nil {
+		progress.WriteString(err.Error())
+	}
+	return out.String(), progress.String(), exitCode(err)
+}
+
+// TestHeadless plays scenarios with real processes, one of them with a real
+// kill -9.
+func TestHeadless(t *testing.T) {
+	for _, name := range []string{"happy", "crash-payer"} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(shortDir(t), "d")
+			out, progress, code := run(t.Context(), "--headless", "--scenario", name, "--dir", dir)
+			if code != 0 || !strings.HasPrefix(out, "ok ") {
+				t.Fatalf("exit %d\n%s\n%s", code, out, progress)
+			}
+			for _, want := range []string{"payment-1  12.00 USD  SETTLED  SETTLED", "ann-preauth-1  100.00 USD  12.00  0.00  88.00      12.00    0.00      88.00       yes"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("the table lacks %q:\n%s", want, out)
+				}
+			}
+			if !strings.Contains(progress, "Ann enrolls") || !strings.Contains(progress, "everything is kept in "+dir) {
+				t.Errorf("progress:\n%s", progress)
+			}
+			if _, err := os.Stat(filepath.Join(dir, name, "backend", "ca.pem")); err != nil {
+				t.Error(err)
+			}
+			for _, child := range children(t) {
+				t.Errorf("still there: %v", child)
+			}
+		})
+	}
+}
+
+// TestScratchIsRemoved plays nothing at all: the context is over.
+func TestScratchIsRemoved(t *testing.T) {
+	tmp := shortDir(t)
+	t.Setenv("TMPDIR", tmp)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, progress, code := run(ctx, "--headless", "--scenario", "happy"); code != 1 {
+		t.Errorf("exit %d: %s", code, progress)
+	}
+	left, err := os.ReadDir(tmp)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "precious"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"--headless", "--scenario", "hapy"}, append([]string{`"hapy"`}, names()...)},
+		{[]string{"--nonsense"}, []string{"nonsense"}},
+		{[]string{"nonsense"}, []string{"nonsense"}},
+		{[]string{"--headless", "--dir", full}, []string{full, "not empty"}},
+		{[]string{"--headless", "--dir", filepath.Join(t.TempDir(), strings.Repeat("long", 30))}, []string{"too long"}},
+	} {
+		_, stderr, code := run(t.Context(), tt.args...)
+		if code != 2 {
+			t.Errorf("%v: exit %d: %s", tt.args, code, stderr)
+		}
+		for _, want := range tt.says {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%v: %q lacks %q", tt.args, stderr, want)
+			}
+		}
+	}
+}
+
+// TestStayUp runs the demo that stays, kills a device of it, and ends it.
+func TestStayUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	dir := filepath.Join(shortDir(t), "d")
+	out, sheet := io.Pipe()
+	progress, telling := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- runDemo(ctx, demoOptions{scenario: "all", dir: dir}, sheet, telling) }()
+	told := lines(progress)
+	text := await(t, lines(out), "^C ends everything.")
+	for _, want := range []string{
+		filepath.Join(dir, "till.sock") + ` pay request 12.00 USD`, filepath.Join(dir, "ann.sock") + " pay accept PAYMENT",
+		"vipaso.customer.v1.CustomerService/AcceptPayment", "vipasoctl --socket", "vipaso-backend admin --dir " + filepath.Join(dir, "backend"),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the sheet lacks %q:\n%s", want, text)
+		}
+	}
+	all := children(t)
+	if len(all) != 5 {
+		t.Fatalf("children: %v", all)
+	}
+	at := slices.IndexFunc(all, func(c process) bool { return c.named("ann") })
+	if err := syscall.Kill(all[at].pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, told, "Ann: signal: killed; starting it again")
+	cancel()
+	await(t, told, "everything is kept in "+dir)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for _, c := range children(t) {
+		t.Errorf("still there: %v", c)
+	}
+}
