@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -146,6 +147,38 @@ func TestReceiveStartsWithWhatIsOpen(t *testing.T) {
 		b.ask("next")
 		r.wants("11 payment_cancelled", "12 payment_request_received")
 	})
+}
+
+// A till that asked again is shown once, by its newest request; what comes
+// after the number at which the stream goes on is left to the stream.
+func TestReceiveStartsWithTheNewestRequest(t *testing.T) {
+	b := newBench(t, asCustomer, nil)
+	first := b.ask("p") // 1
+	next, _, err := first.Attempt.Step(payment.CustomerInput{Event: payment.Supersede}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Attempt = next
+	second := requested(t, "p")
+	second.Request = namedHash("asked again")
+	b.change(&store.Change{
+		Attempts: []store.Attempt{first, second},
+		Events:   attemptEvents(second, []payment.Note{{Kind: payment.NoteRequestReceived}}), // 2
+	})
+	service := newCustomerService(b.Device)
+	for head, want := range []string{0: "[]", 1: "[1 payment_request_received]", 2: "[2 payment_request_received]"} {
+		open, err := service.openRequests(t.Context(), uint64(head))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, e := range open {
+			got = append(got, eventText(e))
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("up to %d: %q, want %s", head, got, want)
+		}
+	}
 }
 
 // With a number it resumes exactly there, from the log, with the customer's
