@@ -58,7 +58,9 @@ func (s *Syncer) SetOffline(offline bool) {
 // whether the backend had been silent before.
 func (s *Syncer) answered(ctx context.Context, url string, err error) (back bool) {
 	if gone(err) {
-		s.note(url, err)
+		if left := s.note(url, err); left && !turning(ctx) {
+			s.wake() // Run rests for a backend that was there; now its tries begin
+		}
 		return false
 	}
 	now := s.now()
@@ -79,11 +81,13 @@ func (s *Syncer) answered(ctx context.Context, url string, err error) (back bool
 	return back
 }
 
-// note stores that the backend cannot be talked to, and why.
-func (s *Syncer) note(url string, err error) {
+// note stores that the backend cannot be talked to, and why. It reports
+// whether that is news.
+func (s *Syncer) note(url string, err error) (left bool) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	left = s.state.Online
 	next := s.state
 	if url != "" {
 		next.URL = url
@@ -92,10 +96,11 @@ func (s *Syncer) note(url string, err error) {
 	if s.state.Online || next.Since.IsZero() {
 		next.Since = now
 	}
-	if s.state.Online || next.Reason != s.state.Reason {
+	if (left || next.Reason != s.state.Reason) && !errors.Is(err, ErrNotEnrolled) {
 		s.log.Info("backend does not answer", "url", next.URL, "reason", next.Reason, "error", err)
 	}
 	s.become(next)
+	return left
 }
 
 // forget ends the connection of a device that has logged out.

@@ -83,8 +83,8 @@ func (a *app) explanation(err error) explanation {
 	case unimplemented(err):
 		return explanation{
 			head: "this vipasod does not serve that call",
-			why:  `sim commands need driver = "sim" in [radio]; others need a vipasod as new as this vipasoctl.`,
-			next: "vipasoctl radio status",
+			why:  `vipasod is older than this vipasoctl, or it is a sim command and the radio is not simulated (driver = "sim").`,
+			next: "vipasoctl version",
 		}
 	case errors.Is(err, fs.ErrExist):
 		return explanation{head: err.Error(), next: "choose another name, or repeat with --force"}
