@@ -2,6 +2,12 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +20,7 @@ import (
 	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer"
 )
 
 const (
@@ -81,6 +88,32 @@ func TestHealthWithoutStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantHealth(t, conn, states{"": red, "store": red, "radio": green})
+}
+
+// A backend that is not who it should be is a matter for somebody, and none
+// of the payments'.
+func TestHealthWithAnUntrustedBackend(t *testing.T) {
+	key, now := fixedKey("stranger"), time.Now()
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"backend.test"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"h2"}}
+	b := newBench(t, asCustomer, func(o *Options, _ *papers) {
+		o.DialBackend = func(context.Context, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				_ = tls.Server(far, stranger).Handshake() // what comes of it is the device's to judge
+				far.Close()
+			}()
+			return near, nil
+		}
+	})
+	if _, err := b.sync.PreAuthorize(t.Context(), namedID("x"), namedID("card"), 1, "USD", nil); !errors.Is(err, syncer.ErrUntrusted) {
+		t.Fatalf("called: %v", err)
+	}
+	wantHealth(t, b.serve(observer), states{"": green, "sync": red, "store": green})
 }
 
 // A watcher gets the state, then each change: at once if something happened,
