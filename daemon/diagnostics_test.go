@@ -4,11 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +30,7 @@ import (
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer"
 )
 
 // diagnosticsOf returns the files of a diagnostics bundle, in order, and what
@@ -100,6 +103,7 @@ func TestDiagnosticsBundleTellsNothing(t *testing.T) {
 			if role == asTill {
 				p.cert.DisplayName = "Canary Shop"
 			}
+			o.DialBackend = func(context.Context, string) (net.Conn, error) { return nil, errors.New("canary network") }
 			p.cert.Caps[0].PaymentMax = 43_21
 		}
 		b := newBench(t, role, change)
@@ -117,6 +121,10 @@ func TestDiagnosticsBundleTellsNothing(t *testing.T) {
 		}})
 		b.radio.set(link.Status{Adapter: "canary0", Address: "C0:FF:EE:00:00:01", Reason: "ADAPTER_DOWN", Detail: "canary detail"})
 
+		b.setCA()
+		if _, err := b.syncNow(t.Context(), nil); !errors.Is(err, syncer.ErrOffline) {
+			t.Fatal(err)
+		}
 		_, content := diagnosticsOf(t, b)
 		var all strings.Builder
 		for _, text := range content {
@@ -128,7 +136,7 @@ func TestDiagnosticsBundleTellsNothing(t *testing.T) {
 				t.Errorf("%s: the bundle has the %s %q", b.opt.Role, what, secret)
 			}
 		}
-		if !strings.Contains(text, "link_lost") || !strings.Contains(text, "adapter_down") {
+		if !strings.Contains(text, "link_lost") || !strings.Contains(text, "adapter_down") || !strings.Contains(text, "offline") {
 			t.Errorf("%s: reasons of the catalogue are missing:\n%s", b.opt.Role, text)
 		}
 	}

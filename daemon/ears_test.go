@@ -33,11 +33,11 @@ type tower struct {
 
 func newTower() *tower { return &tower{deaf: newDeaf(), air: make(chan link.Sighting)} }
 
-func (r *tower) Scan(_ context.Context, on bool) error {
+func (r *tower) Scan(ctx context.Context, on bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.broken != nil {
-		return r.broken
+	if err := errors.Join(r.broken, ctx.Err()); err != nil {
+		return err
 	}
 	r.on, r.log = on, append(r.log, map[bool]string{true: "on", false: "off"}[on])
 	return nil

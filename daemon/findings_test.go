@@ -189,6 +189,7 @@ func TestJudgeLimits(t *testing.T) {
 		want looks
 	}{
 		{"room", exposure(100_00, 0, 3), looks{isOK, "", "3 of 10 payments, 0.00 of 100.00 EUR, 100.00 of 500.00 USD not settled"}},
+		{"a fifth is left", exposure(400_00, 80_00, 8), looks{isOK, "", "8 of 10 payments, 80.00 of 100.00 EUR, 400.00 of 500.00 USD not settled"}},
 		{"a sum near its limit", exposure(400_01, 0, 3), looks{isWarning, "", "3 of 10 payments, 0.00 of 100.00 EUR, 400.01 of 500.00 USD not settled"}},
 		{"the count near its limit", exposure(0, 0, 9), looks{isWarning, "", "9 of 10 payments, 0.00 of 100.00 EUR, 0.00 of 500.00 USD not settled"}},
 		{"one currency used up", exposure(100_00, 100_00, 3), looks{isWarning, "", "3 of 10 payments, 100.00 of 100.00 EUR, 100.00 of 500.00 USD not settled"}},

@@ -47,7 +47,6 @@ func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict) 
 		}
 		deaf = err
 	})
-	d.changed.fire()
 	if err != nil {
 		return nil, err
 	}
