@@ -21,8 +21,10 @@ const (
 	// of some ten commands.
 	openLimit = 10 * time.Second
 	// openTries is how often an opening is repeated that Go's own signal for
-	// preemption has interrupted.
-	openTries = 5
+	// preemption has interrupted, or that found the adapter taken: an earlier
+	// radio process may be about to leave it.
+	openTries = 15
+	openPause = 100 * time.Millisecond
 	// mtuMax is the ATT MTU that we ask for and grant: with its L2CAP header it
 	// fills one air packet of 251 bytes.
 	mtuMax = 247
@@ -87,7 +89,8 @@ func initialise(ctx context.Context, number int, init func(*hci.HCI) error) (*hc
 	answer := make(chan result, 1)
 	go func() {
 		dev, err := attempt(number, init)
-		for try := 1; try < openTries && errors.Is(err, syscall.EINTR); try++ {
+		for try := 1; try < openTries && again(err); try++ {
+			<-time.After(openPause)
 			dev, err = attempt(number, init)
 		}
 		answer <- result{dev, err}
@@ -103,6 +106,9 @@ func initialise(ctx context.Context, number int, init func(*hci.HCI) error) (*hc
 		return nil, &link.AdapterError{Reason: reasonTimeout, Detail: fmt.Sprintf("not open within %s", openLimit)}
 	}
 }
+
+// again reports whether another attempt may succeed at once.
+func again(err error) bool { return errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.EBUSY) }
 
 // attempt opens once. Go-ble panics on a controller that reports no buffers.
 func attempt(number int, init func(*hci.HCI) error) (dev *hci.HCI, err error) {

@@ -73,6 +73,6 @@ func newCommand(env []string) *cobra.Command {
 		RunE:          daemon.RunE,
 	}
 	root.Flags().AddFlagSet(daemon.Flags())
-	root.AddCommand(daemon, newConfigCommand(env), newVersionCommand())
+	root.AddCommand(daemon, newRadioCommand(env), newConfigCommand(env), newVersionCommand())
 	return root
 }

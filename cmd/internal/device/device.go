@@ -37,6 +37,10 @@ type Config struct {
 	Driver    string // "sim" or "hci"
 	SimSocket string // with "sim": the socket of the air
 	Adapter   string // with "hci"
+	// RadioSocket is where the radio unit is reached, with "hci". If it is
+	// empty, the running program is started again with RadioArgs.
+	RadioSocket string
+	RadioArgs   []string
 	// Radio replaces the driver, and Air what changes the simulated air, in
 	// tests that run in one process.
 	Radio link.Radio
@@ -66,7 +70,7 @@ type Node struct {
 	Store  *store.Store
 	server *grpc.Server
 	radio  link.Radio
-	client *radio.Client // the simulated radio, if it is one
+	client *radio.Client // the radio, if it is in another process
 	cfg    Config
 }
 
@@ -117,18 +121,14 @@ func (n *Node) attachRadio(o *daemon.Options) {
 	case n.cfg.Radio != nil:
 		n.radio, o.Air = n.cfg.Radio, n.cfg.Air
 	case n.cfg.Driver == "sim":
-		n.client = radio.NewClient(radio.Options{
-			Name: n.cfg.DisplayName, Logger: n.cfg.Logger,
-			Dial: func(ctx context.Context) (net.Conn, error) {
-				var d net.Dialer
-				return d.DialContext(ctx, "unix", n.cfg.SimSocket)
-			},
-		})
-		n.radio, o.Air = n.client, n.client
+		n.connect(dialSocket(n.cfg.SimSocket))
+		o.Air = n.client
 	case n.cfg.Adapter == "":
 		o.RadioReason = "ADAPTER_NOT_CONFIGURED"
+	case n.cfg.RadioSocket != "":
+		n.connect(dialSocket(n.cfg.RadioSocket))
 	default:
-		o.RadioReason = "ADAPTER_MISSING"
+		n.connect(n.radioProcess().Dial)
 	}
 	o.Radio = n.radio
 }
