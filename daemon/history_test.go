@@ -155,7 +155,7 @@ func TestFetchOfflinePayments(t *testing.T) {
 		want   string
 		synced string
 	}{
-		{asTill, tillStates, "5 2", "4 3 1 0"},
+		{asTill, tillStates, "5 3 2", "4 1 0"},
 		{asCustomer, customerStates, "5 4 3 2", "1 0"},
 	} {
 		b := withHistory(t, tt.role, tt.states...)

@@ -59,7 +59,8 @@ func (b *bench) signCharge(r preauth.Request) preauth.Charge {
 }
 
 // sold stores the nth payment of a till, in a state. One that has left OPEN
-// was paid by a voucher; one that is not settled waits in the outbox.
+// was paid by a voucher; one that the backend has not judged, also a reversed
+// one, waits in the outbox.
 func (b *bench) sold(n int, state payment.State) store.Sale {
 	b.t.Helper()
 	at := b.opening(n)
@@ -80,7 +81,7 @@ func (b *bench) sold(n int, state payment.State) store.Sale {
 		s.Winner, s.Tip, s.Guaranteed = r.Hash, 1_00, 5_00
 		c.Asks = []store.Ask{ask}
 		c.Events = append(c.Events, b.saleEvents(s, ask, []payment.Note{{Kind: payment.NoteSuccessful}})...)
-		if state == payment.Provisional || state == payment.Awaiting {
+		if state == payment.Provisional || state == payment.Awaiting || state == payment.Cancelled {
 			c.Outbox = []store.Item{claimOf(s.ID, r.Hash, at)}
 		}
 	}
