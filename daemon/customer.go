@@ -28,6 +28,9 @@ func (w *wallet) requested(ctx context.Context, m *merchant, body []byte) error 
 	if !w.listening() {
 		return nil // nobody is there to show it to; the till's ttl ends it
 	}
+	if w.closes(m) {
+		return nil // the till asks again when it has noticed
+	}
 	d := w.d
 	d.mu.Lock()
 	a, err := w.storeRequest(ctx, m, r)
@@ -237,10 +240,19 @@ func (w *wallet) finish(m *merchant, request preauth.Hash) {
 			left++
 		}
 	}
+	m.closing = m.closing || left == 0
 	w.mu.Unlock()
 	if left == 0 {
 		go m.close(secure.CloseDone)
 	}
+}
+
+// closes reports whether the session is about to be closed from here. What is
+// asked for in it could not be answered any more.
+func (w *wallet) closes(m *merchant) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return m.closing
 }
 
 // deliver sends what a committed step asks for.

@@ -34,7 +34,8 @@ type merchant struct {
 	as      *self           // who the device was in the handshake
 	bundled atomic.Bool     // the till has been sent our bundle
 	// timers end the wait for each request; guarded by the wallet's mu.
-	timers map[preauth.Hash]*time.Timer
+	timers  map[preauth.Hash]*time.Timer
+	closing bool // nothing more is expected of the till; guarded by the wallet's mu
 }
 
 // readValue is the value of the read characteristic.
