@@ -25,6 +25,7 @@ type belief struct {
 type account struct {
 	label, currency          string
 	limit, spent, held, free int64 // the device
+	rejected                 int64 // what it holds for rejected vouchers: a reversal may yet pay them
 	reserve                        // the ledger
 }
 
@@ -55,7 +56,7 @@ func (s *stage) takeAudit() (a *audit, err error) {
 		for i := range a.beliefs {
 			a.beliefs[i].credit = a.ledger.credits[a.beliefs[i].sale.id]
 		}
-		a.accounts = s.accounts(a.ledger)
+		a.accounts = s.accounts(a.ledger, a.beliefs)
 		a.checkDevices(ctx, s)
 		a.checkLedger(s)
 		a.checkAccounts()
@@ -135,8 +136,8 @@ func (a *audit) checkAccounts() {
 			a.problem("%s: reserved %d, but settled %d, released %d, held %d", c.label, r.reserved, r.settled, r.released, r.held)
 		case c.spent != r.settled:
 			a.problem("%s: the device has spent %d, the backend settled %d", c.label, c.spent, r.settled)
-		case c.held != 0:
-			a.problem("%s: everybody has synchronized, and the device still holds %d", c.label, c.held)
+		case c.held != c.rejected:
+			a.problem("%s: everybody has synchronized, and the device holds %d, with %d rejected", c.label, c.held, c.rejected)
 		case c.spent+c.held+c.free != c.limit:
 			a.problem("%s: spent %d, held %d and remaining %d are not the limit %d", c.label, c.spent, c.held, c.free, c.limit)
 		}

@@ -62,12 +62,12 @@ func outcomes(ctx context.Context, payment string, admin backend.Admin) (string,
 
 // accounts joins what customers' devices say of each pre-authorization with
 // the ledger.
-func (s *stage) accounts(l ledger) []account {
+func (s *stage) accounts(l ledger, beliefs []belief) []account {
 	var all []account
 	for _, p := range s.customers() {
 		for n, h := range p.allHolds() {
 			a := account{label: fmt.Sprintf("%s-preauth-%d", p.key, n+1), currency: h.GetCurrency(), reserve: l.holds[h.GetPreAuthorizationId()]}
-			s.check(a.read(h), "%s", a.label)
+			s.check(errors.Join(a.read(h), a.addRejected(h.GetPreAuthorizationId(), beliefs, p.key)), "%s", a.label)
 			all = append(all, a)
 		}
 	}
@@ -86,6 +86,23 @@ func (a *account) read(h *customerv1.PreAuthorization) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// addRejected adds up the customer's rejected payments from the
+// pre-authorization.
+func (a *account) addRejected(id string, beliefs []belief, customer string) error {
+	for _, b := range beliefs {
+		p := b.payers[customer]
+		if p.GetPreAuthorizationId() != id || p.GetState() != paymentv1.PaymentState_PAYMENT_STATE_REJECTED {
+			continue
+		}
+		m, err := money.Parse(p.GetTotal(), p.GetCurrency())
+		if err != nil {
+			return err
+		}
+		a.rejected += m.Minor
+	}
+	return nil
 }
 
 // asked is the amount with its tip.

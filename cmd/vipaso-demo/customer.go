@@ -7,6 +7,7 @@ import (
 	"time"
 
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // Steps of a customer.
@@ -113,6 +114,17 @@ func (p *party) isRefusedWith(s *sale, r *customerv1.AcceptPaymentRequest, reaso
 	defer cancel()
 	_, err := p.customer.AcceptPayment(ctx, r)
 	p.refusedWith(err, reason, "%s accepts %s", p.name, s.label)
+}
+
+// isOver waits until a request that was not answered has ended.
+func (p *party) isOver(s *sale) {
+	ctx, cancel := p.limit()
+	defer cancel()
+	_, err := p.log.await(ctx, 0, func(e *paymentv1.Event) bool {
+		kind, about := eventOf(e)
+		return about == s.id && (kind == "payment_failed" || kind == "payment_cancelled")
+	})
+	p.check(err, "%s waits for the end of %s", p.name, s.label)
 }
 
 // declines says no.

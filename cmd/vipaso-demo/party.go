@@ -33,9 +33,8 @@ type party struct {
 	cut  bool   // it has no network
 	role peerv1.Role
 
-	owner      string            // business or customer id at the backend
-	instrument string            // a customer's own, UUID
-	holds      map[string]string // pre-authorization id to its label
+	owner      string // business or customer id at the backend
+	instrument string // a customer's own, UUID
 	log        *eventLog
 
 	device   devicev1.DeviceServiceClient

@@ -15,7 +15,7 @@ type scenario struct {
 }
 
 // scenarios are all there are, in the order in which they are played.
-var scenarios = slices.Concat(payScenarios, refusalScenarios, linkScenarios, crashScenarios, syncScenarios, onlineScenarios)
+var scenarios = slices.Concat(payScenarios, refusalScenarios, linkScenarios, crashScenarios, syncScenarios, onlineScenarios, lateScenarios)
 
 // chosen returns the scenarios that a flag asks for.
 func chosen(name string) ([]scenario, error) {

@@ -67,6 +67,7 @@ func decline(s *stage) {
 	s.ann.sees(p)
 	s.ann.declines(p, "too expensive")
 	s.ann.has(p, "DECLINED")
+	s.ann.stopsListening()
 	p.ends("CANCELLED DECLINED")
 	s.ann.holdIs("0.00", "0.00", "100.00")
 }
@@ -75,6 +76,7 @@ func withdrawn(s *stage) {
 	s.ann.listens()
 	p := s.till.asks("12.00 USD")
 	s.ann.sees(p)
+	s.till.isRefusedToAsk("3.00 USD", "PAYMENT_IN_PROGRESS")
 	s.till.cancels(p)
 	p.ends("CANCELLED USER")
 	s.ann.becomes(p, "CANCELLED")

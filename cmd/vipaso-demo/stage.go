@@ -153,13 +153,11 @@ func (s *stage) close() error {
 // sale is one payment of a scenario.
 type sale struct {
 	*stage
-	id, label     string
-	amount        string // "12.00 USD"
-	minor         int64
-	done          chan struct{} // closed when the till's call has returned
-	result        string        // what it returned, valid after done
-	err           error
-	cancelWaiting context.CancelFunc
+	id, label string
+	amount    string        // "12.00 USD"
+	done      chan struct{} // closed when the till's call has returned
+	result    string        // what it returned, valid after done
+	err       error
 }
 
 // ends waits for the till's call and checks how it ended: SUCCESSFUL,

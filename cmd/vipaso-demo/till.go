@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
-
-	"github.com/vipaso/vipasod/preauth/money"
 )
 
 // Steps of the till.
@@ -22,9 +20,6 @@ func (p *party) asksFor(r *businessv1.SendPaymentRequestViaBleRequest, amount st
 	r.RequestId, r.PaymentReference = newRequestID(), fmt.Sprintf("Table %d", len(p.sales)+1)
 	r.Amount, r.Currency = split(amount)
 	s := &sale{stage: p.stage, amount: amount, label: fmt.Sprintf("payment-%d", len(p.sales)+1), done: make(chan struct{})}
-	parsed, err := money.Parse(r.Amount, r.Currency)
-	p.check(err, "amount %s", amount)
-	s.minor = parsed.Minor
 	stream, err := p.business.StreamPaymentRequest(p.ctx, &businessv1.StreamPaymentRequestRequest{Request: r})
 	p.check(err, "the till asks for %s", amount)
 	first, err := stream.Recv()
@@ -72,9 +67,13 @@ func (p *party) cancels(s *sale) {
 
 // isRefusedToAsk checks that a payment is not opened, and why.
 func (p *party) isRefusedToAsk(amount, reason string) {
+	p.isRefusedToAskWith(&businessv1.SendPaymentRequestViaBleRequest{}, amount, reason)
+}
+
+func (p *party) isRefusedToAskWith(r *businessv1.SendPaymentRequestViaBleRequest, amount, reason string) {
 	ctx, cancel := p.limit()
 	defer cancel()
-	r := &businessv1.SendPaymentRequestViaBleRequest{RequestId: newRequestID()}
+	r.RequestId = newRequestID()
 	r.Amount, r.Currency = split(amount)
 	_, err := p.business.SendPaymentRequestViaBle(ctx, r)
 	p.refusedWith(err, reason, "the till asks for %s", amount)
