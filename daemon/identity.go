@@ -106,6 +106,11 @@ func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change)
 // nothingUnsynced returns nil if the backend knows all there is. The caller
 // holds mu, or asks again when it does.
 func (d *Device) nothingUnsynced(ctx context.Context) error {
+	if open, is, err := d.store.OpenSale(ctx); err != nil {
+		return err
+	} else if is {
+		return fmt.Errorf("payment %s is %s: %w", open.ID, open.State, errUnsynced)
+	}
 	unsettled, _, _, err := d.store.Unsettled(ctx)
 	if err != nil {
 		return err

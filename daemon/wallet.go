@@ -234,14 +234,14 @@ func (w *wallet) purposes(ctx context.Context) []purpose {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	any := false
+	any, resumes := false, len(all)
 	for _, tag := range w.listeners {
 		if p := (purpose{listen: true, tag: tag}); !tag.Zero() && !slices.Contains(all, p) {
 			all = append([]purpose{p}, all...)
 		}
 		any = any || tag.Zero()
 	}
-	if any && len(all) == 0 {
+	if any && resumes == 0 {
 		all = append(all, purpose{listen: true})
 	}
 	return all
@@ -256,7 +256,7 @@ func (p purpose) beacon() link.Beacon {
 	case p.resume != [16]byte{}:
 		b.Resume, b.EID = true, link.ResumeEID(p.resume, r)
 	case !p.tag.Zero():
-		b.EID = link.ResumeEID(p.tag, r)
+		b.Targeted, b.EID = true, link.ResumeEID(p.tag, r)
 	default:
 		rand.Read(b.EID[:])
 	}
