@@ -56,6 +56,9 @@ func (d *Device) bundle(ctx context.Context, file *tar.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
+		if n := len(b); n > 0 && b[n-1] != '\n' {
+			b = append(b, '\n')
+		}
 		if err := file.WriteHeader(&tar.Header{Name: part.name, Mode: 0o600, Size: int64(len(b)), ModTime: time.Now()}); err != nil {
 			return err
 		}

@@ -27,15 +27,19 @@ const (
 var farFuture = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func judgeRadio(driver string, s link.Status, now time.Time) finding {
+	name := driver
+	if s.Adapter != driver {
+		name += " " + s.Adapter
+	}
 	heard := "no other device heard yet"
 	if !s.LastPeer.IsZero() {
 		heard = "another device heard " + ago(now.Sub(s.LastPeer))
 	}
 	if s.Restarts > 1 {
-		return warning("", "%s %s is up, started %d times; %s", driver, s.Adapter, s.Restarts, heard).
+		return warning("", "%s is up, started %d times; %s", name, s.Restarts, heard).
 			to("If that goes on, see the radio's log with `journalctl -u vipasod-radio`.")
 	}
-	return fine("%s %s is up; %s", driver, s.Adapter, heard)
+	return fine("%s is up; %s", name, heard)
 }
 
 // judgeBackend takes being offline for what it is, normal, until money gets

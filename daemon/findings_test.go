@@ -47,6 +47,7 @@ func TestJudgeRadio(t *testing.T) {
 		want   looks
 	}{
 		{"up and silent", link.Status{Adapter: "hci1", Up: true}, looks{isOK, "", "hci hci1 is up; no other device heard yet"}},
+		{"named like its driver", link.Status{Adapter: "hci", Up: true}, looks{isOK, "", "hci is up; no other device heard yet"}},
 		{"up with others near", link.Status{Adapter: "hci1", Up: true, Restarts: 1, LastPeer: noon.Add(-5 * time.Second)},
 			looks{isOK, "", "hci hci1 is up; another device heard 5s ago"}},
 		{"started again and again", link.Status{Adapter: "hci1", Up: true, Restarts: 7}, looks{isWarning, "", "hci hci1 is up, started 7 times; no other device heard yet"}},
