@@ -38,6 +38,7 @@ func wantFinding(t testing.TB, what string, got finding, want looks) {
 	}
 }
 
+// noon is when the findings of these tests are made.
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func TestJudgeRadio(t *testing.T) {
