@@ -131,11 +131,11 @@ Look:
   {{.Ctl}} --socket {{.Ann.Socket}} preauth list
   {{.Ctl}} --socket {{.Till.Socket}} listen
   {{.Ctl}} --socket {{.Till.Socket}} payments list
-  {{.Ctl}} --socket {{.Ann.Socket}} preauth void {{.AnnHold}}
 
 Make trouble:
   {{.Ctl}} --socket {{.Till.Socket}} sim drop-link
   {{.Ctl}} --socket {{.Till.Socket}} sim set --loss 10% --latency 50ms
+  {{.Ctl}} --socket {{.Ann.Socket}} preauth void {{.AnnHold}}
   kill -9 {{.Ann.PID}}                       # Ann's device; it comes back on what is on its disk
 
 Give them a network, and see it settle:
@@ -143,7 +143,8 @@ Give them a network, and see it settle:
   {{.Ctl}} --socket {{.Ann.Socket}} sim offline off
   {{.Backend}} admin --dir {{.Books}} reconcile
 
-The same with grpcurl, which asks the daemon for its API:
+The same with grpcurl, which asks the daemon for its API (the same request_id is the same
+call: take a new one for another payment):
   {{.Grpcurl}} -plaintext -unix {{.Till.Socket}} list
   {{.Grpcurl}} -plaintext -unix -d '{"session":"SESSION_MODE_CONTINUOUS"}' {{.Ann.Socket}} vipaso.customer.v1.CustomerService/ReceivePaymentRequestsViaBle
   {{.Grpcurl}} -plaintext -unix -d '{"request_id":"{{.RequestID}}","amount":"12.00","currency":"USD"}' {{.Till.Socket}} vipaso.business.v1.BusinessService/SendPaymentRequestViaBle
