@@ -6,12 +6,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
@@ -20,6 +23,7 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
+	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/sim"
 	"github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/daemon"
@@ -41,15 +45,19 @@ type rig struct {
 // party is one device of a rig.
 type party struct {
 	rig      *rig
+	name     string
+	role     peerv1.Role
+	radio    *voice
 	node     *Node
 	conn     *grpc.ClientConn
-	stop     func()
+	stop     func() // as a clean stop of the process; may be repeated
 	device   devicev1.DeviceServiceClient
 	business businessv1.BusinessServiceClient
 	customer customerv1.CustomerServiceClient
 }
 
 func newRig(t testing.TB, conditions sim.Conditions) *rig {
+	t.Cleanup(func() { noGoroutines(t) })
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), air: sim.NewAir(1, conditions)}
 	t.Cleanup(func() { _ = r.air.Close() })
@@ -88,31 +96,76 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	if os.Getenv("VIPASO_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("device", name)
 	}
+	radio := &voice{Radio: r.air.Join(name)}
 	go func() {
 		done <- Run(ctx, Config{
-			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: r.air.Join(name), Driver: "sim",
+			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim",
 			Listener: listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
 			Ready: func(n *Node) { ready <- n },
 		})
 	}()
-	p := &party{rig: r, stop: func() { cancel(); <-done }}
+	p := &party{rig: r, name: name, role: role, radio: radio}
+	p.stop = sync.OnceFunc(func() {
+		_ = p.conn.Close() // ends the streams, which would delay the stop
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Errorf("%s: %v", name, err)
+		}
+		_ = radio.Close()
+	})
 	select {
 	case p.node = <-ready:
 	case err := <-done:
 		r.t.Fatalf("%s: %v", name, err)
 	}
-	r.t.Cleanup(cancel)
 	var err error
 	p.conn, err = grpc.NewClient("passthrough:///"+name, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = p.conn.Close() })
+	r.t.Cleanup(p.stop)
 	p.device = devicev1.NewDeviceServiceClient(p.conn)
 	p.business = businessv1.NewBusinessServiceClient(p.conn)
 	p.customer = customerv1.NewCustomerServiceClient(p.conn)
 	return p
+}
+
+// voice is a radio that can be kept from advertising.
+type voice struct {
+	link.Radio
+	mu    sync.Mutex
+	muted bool
+	last  link.Advertisement
+}
+
+func (v *voice) Advertise(ctx context.Context, a link.Advertisement) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.last = a
+	if v.muted {
+		a = link.Advertisement{}
+	}
+	return v.Radio.Advertise(ctx, a)
+}
+
+func (v *voice) mute() { v.set(true) }
+
+func (v *voice) unmute() { v.set(false) }
+
+func (v *voice) set(muted bool) {
+	v.mu.Lock()
+	v.muted = muted
+	last := v.last
+	v.mu.Unlock()
+	_ = v.Advertise(context.Background(), last)
+}
+
+// restart stops a device and starts it again on the same files.
+func (p *party) restart() *party {
+	p.rig.t.Helper()
+	p.stop()
+	return p.rig.start(p.name, p.role)
 }
 
 // till starts and enrolls a till.
@@ -182,14 +235,22 @@ func (p *party) listen(ctx context.Context) <-chan *paymentv1.Event {
 
 // request asks for an amount and delivers the result.
 func (p *party) request(amount string, policy businessv1.Policy) <-chan *businessv1.PaymentResult {
+	return p.ask(&businessv1.SendPaymentRequestViaBleRequest{
+		RequestId: uuid.NewString(), Amount: amount, Currency: "USD", Policy: policy,
+	})
+}
+
+// ask makes a call and delivers its result. The channel is closed without one
+// if the till is stopped before.
+func (p *party) ask(req *businessv1.SendPaymentRequestViaBleRequest) <-chan *businessv1.PaymentResult {
 	result := make(chan *businessv1.PaymentResult, 1)
 	go func() {
 		defer close(result)
-		resp, err := p.business.SendPaymentRequestViaBle(p.rig.ctx, &businessv1.SendPaymentRequestViaBleRequest{
-			RequestId: uuid.NewString(), Amount: amount, Currency: "USD", Policy: policy,
-		})
+		resp, err := p.business.SendPaymentRequestViaBle(p.rig.ctx, req)
 		if err != nil {
-			p.rig.t.Error(err)
+			if status.Code(err) != codes.Canceled && status.Code(err) != codes.Unavailable { // the till was stopped
+				p.rig.t.Error(err)
+			}
 			return
 		}
 		result <- resp.Result
@@ -210,19 +271,25 @@ func (p *party) accept(e *paymentv1.PaymentRequestReceived, instrument string) *
 // received waits for the next request.
 func (r *rig) received(events <-chan *paymentv1.Event) *paymentv1.PaymentRequestReceived {
 	r.t.Helper()
+	return r.await(events, "request", func(e *paymentv1.Event) bool { return e.GetPaymentRequestReceived() != nil }).GetPaymentRequestReceived()
+}
+
+// await waits for the next event that fits.
+func (r *rig) await(events <-chan *paymentv1.Event, what string, fits func(*paymentv1.Event) bool) *paymentv1.Event {
+	r.t.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	for {
 		select {
 		case e, ok := <-events:
 			if !ok {
-				r.t.Fatal("the stream ended")
+				r.t.Fatalf("the stream ended before a %s", what)
 			}
-			if m := e.GetPaymentRequestReceived(); m != nil {
-				return m
+			if fits(e) {
+				return e
 			}
 		case <-deadline.C:
-			r.t.Fatal("no request came")
+			r.t.Fatalf("no %s came", what)
 		}
 	}
 }
