@@ -68,11 +68,13 @@ func newBubble(t *testing.T) *bubble {
 	}
 }
 
-func (b *bubble) books() string           { return filepath.Join(b.root, "backend") }
-func (b *bubble) url() string             { return "https://localhost:443" }
-func (b *bubble) air() *sim.Air           { return b.airwaves }
-func (b *bubble) where(string) place      { return place{} }
-func (b *bubble) forward(d time.Duration) { time.Sleep(d) } // of virtual time
+func (b *bubble) books() string      { return filepath.Join(b.root, "backend") }
+func (b *bubble) url() string        { return "https://localhost:443" }
+func (b *bubble) air() *sim.Air      { return b.airwaves }
+func (b *bubble) where(string) place { return place{} }
+
+// forward waits: the time is virtual.
+func (b *bubble) forward(d time.Duration) { <-time.NewTimer(d).C }
 
 func (b *bubble) startBackend(_ context.Context, o backendSpec) error {
 	ctx, cancel := context.WithCancel(context.Background())
