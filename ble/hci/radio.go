@@ -194,7 +194,11 @@ func (r *Radio) Close() error {
 	}
 	r.fail(fmt.Errorf("radio: %w", link.ErrClosed))
 	r.sightings.Close()
-	r.within(closeLimit, "close", r.dev.Close)
+	r.within(closeLimit, "close", func() error {
+		err := r.dev.Close()
+		<-r.dev.Done() // until then it reads a descriptor that may be another's
+		return err
+	})
 	return nil
 }
 

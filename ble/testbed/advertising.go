@@ -66,8 +66,7 @@ func (c *controller) setAdvData(op uint16, p []byte) {
 	c.done(op)
 }
 
-// advertise starts or stops. While a peripheral is linked it stays silent, as
-// many real controllers do with one advertising set.
+// advertise starts or stops.
 func (c *controller) advertise(on bool) {
 	if on == c.adv.on {
 		return

@@ -28,7 +28,11 @@ func NewBench(cfg Config, n int) *Bench {
 }
 
 // Host returns what the host of a controller reads and writes.
-func (b *Bench) Host(controller int) *Host { return b.hosts[controller] }
+func (b *Bench) Host(controller int) *Host {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hosts[controller]
+}
 
 // Do changes or reads the air at the present time.
 func (b *Bench) Do(f func(a *Air)) {

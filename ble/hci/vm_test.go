@@ -1,0 +1,70 @@
+//go:build vm && !race
+
+package hci
+
+import (
+	"testing"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/ble/link/linktest"
+	"github.com/vipaso/vipasod/ble/testbed"
+)
+
+// TestVMContract holds go-ble on the kernel's HCI user channel to the contract
+// of all radios.
+func TestVMContract(t *testing.T) {
+	k, err := testbed.NewKernel(testbed.Config{Paced: true}, 2+link.LinksMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	linktest.TestRadio(t, func(t *testing.T, n int) []link.Radio {
+		var radios []*Radio
+		for i := range n {
+			o := testNames
+			o.Adapter = k.Names[i]
+			r, err := Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.Close() })
+			radios = append(radios, r)
+		}
+		return asLinks(radios)
+	}, nil)
+}
+
+// TestVMOpen names the reasons for which the kernel does not give an adapter.
+func TestVMOpen(t *testing.T) {
+	k, err := testbed.NewKernel(testbed.Config{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	o := testNames
+	o.Adapter = "addr:00:AA:01:00:00:00"
+	first, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := first.Status(); got.Adapter != k.Names[0] || got.Address != "00:AA:01:00:00:00" {
+		t.Errorf("status %+v", got)
+	}
+	o.Adapter = k.Names[0]
+	if _, err := Open(t.Context(), o); reasonOf(err) != reasonBusy {
+		t.Errorf("second user of %s: %v", o.Adapter, err)
+	}
+	for _, name := range []string{"hci99", "addr:00:AA:01:00:00:99"} {
+		o.Adapter = name
+		if _, err := Open(t.Context(), o); reasonOf(err) != reasonMissing {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := k.Unplug(0); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+	if err := first.Err(); reasonOf(err) != reasonMissing {
+		t.Errorf("after the adapter was unplugged: %v", err)
+	}
+}

@@ -1,0 +1,213 @@
+//go:build vm
+
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vipaso/vipasod/ble/testbed"
+)
+
+// airwaves are virtual adapters of this machine's kernel: the first is the
+// till's.
+func airwaves(t *testing.T, n int) *testbed.Kernel {
+	t.Helper()
+	k, err := testbed.NewKernel(testbed.Config{Paced: true}, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	return k
+}
+
+// newBluetoothShop is newShop with an adapter for each device.
+func newBluetoothShop(t *testing.T, k *testbed.Kernel, names ...string) *shop {
+	t.Helper()
+	s := &shop{world: newWorld(t)}
+	s.startBackend(t)
+	device := func(role, name string, adapter int) *device {
+		d := s.device(t, role, name, quick)
+		d.configure(t, fmt.Sprintf("role = %q\ndisplay_name = %q\n%s[radio]\nadapter = \"addr:00:AA:01:00:00:%02X\"\n[store]\ndir = %q\n[grpc]\nsocket = %q\n",
+			role, "Device "+name, quick, adapter, d.dir, d.socket))
+		d.start(t)
+		d.enroll(t)
+		eventually(t, patience, name+" has its adapter", func() (bool, string) {
+			r := d.status(t).GetRadio()
+			return r.GetReady(), r.GetReason() + " " + r.GetDetail()
+		})
+		return d
+	}
+	s.till = device("business", "till", 0)
+	for i, name := range names {
+		c := device("customer", name, 1+i)
+		c.fund(t, "100.00")
+		s.customers = append(s.customers, c)
+	}
+	if code := s.backend.stop(t); code != 0 {
+		t.Fatalf("backend: exit %d", code)
+	}
+	return s
+}
+
+// radioProcess returns the process that owns the adapter of a device.
+func (d *device) radioProcess(t *testing.T) int {
+	t.Helper()
+	pid := 0
+	eventually(t, patience, d.name+" has a radio process", func() (bool, string) {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", d.daemon.cmd.Process.Pid))
+		if err != nil {
+			children = childrenOf(d.daemon.cmd.Process.Pid)
+		}
+		fields := strings.Fields(string(children))
+		if len(fields) != 1 {
+			return false, string(children)
+		}
+		pid, err = strconv.Atoi(fields[0])
+		return err == nil, string(children)
+	})
+	return pid
+}
+
+// childrenOf looks through all processes.
+func childrenOf(parent int) []byte {
+	var list []byte
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			list = append(list, e.Name()+" "...)
+		}
+	}
+	return list
+}
+
+// TestVMPayment: two daemons pay over the kernel's Bluetooth with no network,
+// and settle afterwards.
+func TestVMPayment(t *testing.T) {
+	s := newBluetoothShop(t, airwaves(t, 2), "ann")
+	ann := s.customers[0]
+	listening := ann.accepting(t)
+	id := s.till.request(t, "12.00", "--timeout", "30s").GetPaymentId()
+	listening.event(t, "payment_successful", id)
+	ann.holds(t, "0.00", "12.00", "88.00")
+	s.startBackend(t)
+	s.till.becomes(t, id, settled)
+	ann.becomes(t, id, settled)
+	ann.holds(t, "12.00", "0.00", "88.00")
+	s.settledOnce(t, s.till, ann, id, "12.00")
+}
+
+// TestVMRace: three customers are linked at a time, and one pays.
+func TestVMRace(t *testing.T) {
+	s := newBluetoothShop(t, airwaves(t, 4), "ann", "ben", "cleo")
+	var listening []*process
+	for _, c := range s.customers {
+		listening = append(listening, c.accepting(t, "--after", "1500ms"))
+	}
+	id := s.till.request(t, "5.00", "--timeout", "30s").GetPaymentId()
+	for _, p := range listening {
+		p.event(t, "payment_request_received", id)
+	}
+	winners := 0
+	for i, c := range s.customers {
+		var state string
+		eventually(t, patience, c.name+" knows", func() (bool, string) {
+			state = c.payment(t, id).GetState().String()
+			return strings.HasSuffix(state, "PROVISIONAL") || strings.HasSuffix(state, "OTHER_PAID"), state
+		})
+		if strings.HasSuffix(state, "PROVISIONAL") {
+			winners++
+			listening[i].event(t, "payment_successful", id)
+		} else {
+			listening[i].event(t, "another_user_paid", id)
+		}
+	}
+	if winners != 1 {
+		t.Errorf("%d customers have paid", winners)
+	}
+}
+
+// TestVMManyPayments: one after the other, as on a busy day.
+func TestVMManyPayments(t *testing.T) {
+	const count = 50
+	s := newBluetoothShop(t, airwaves(t, 2), "ann")
+	s.customers[0].accepting(t)
+	var took []time.Duration
+	for range count {
+		begin := time.Now()
+		s.till.request(t, "1.00", "--timeout", "30s")
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	t.Logf("%d payments, from command to receipt: median %s, 95%% %s, longest %s", count,
+		took[count/2].Round(time.Millisecond), took[count*95/100].Round(time.Millisecond), took[count-1].Round(time.Millisecond))
+	s.customers[0].holds(t, "0.00", "50.00", "50.00")
+}
+
+// TestVMRadioKilled: the radio process of either side dies while the customer
+// decides, and is back before the customer has.
+func TestVMRadioKilled(t *testing.T) {
+	for name, victim := range map[string]func(*shop) *device{
+		"till":     func(s *shop) *device { return s.till },
+		"customer": func(s *shop) *device { return s.customers[0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newBluetoothShop(t, airwaves(t, 2), "ann")
+			ann := s.customers[0]
+			listening := ann.accepting(t, "--after", "2s")
+			asked := s.till.follow(t, "pay", "request", "7.00", "USD", "--timeout", "60s")
+			listening.await(t, "request", func(l string) bool {
+				return strings.Contains(l, "ayment_request_received") || strings.Contains(l, "aymentRequestReceived")
+			})
+			pid := victim(s).radioProcess(t)
+			begin := time.Now()
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, patience, "another radio process", func() (bool, string) {
+				st := victim(s).status(t).GetRadio()
+				return st.GetReady() && st.GetRestarts() > 0, st.String()
+			})
+			t.Logf("radio of the %s ready again after %s", name, time.Since(begin).Round(time.Millisecond))
+			if code := asked.exit(t); code != 0 {
+				t.Fatalf("pay request: exit %d: %s", code, asked.err.text())
+			}
+			ann.holds(t, "0.00", "7.00", "93.00")
+		})
+	}
+}
+
+// TestVMUnplugged: an adapter is taken away and comes back.
+func TestVMUnplugged(t *testing.T) {
+	k := airwaves(t, 2)
+	s := newBluetoothShop(t, k, "ann")
+	s.customers[0].accepting(t)
+	s.till.request(t, "3.00", "--timeout", "30s")
+	if err := k.Unplug(0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, patience, "the till says so", func() (bool, string) {
+		r := s.till.status(t).GetRadio()
+		return !r.GetReady() && r.GetReason() == "ADAPTER_MISSING", r.String()
+	})
+	if err := k.Plug(0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, patience, "the till has its adapter", func() (bool, string) {
+		r := s.till.status(t).GetRadio()
+		return r.GetReady(), r.String()
+	})
+	s.till.request(t, "4.00", "--timeout", "30s")
+	s.customers[0].holds(t, "0.00", "7.00", "93.00")
+}

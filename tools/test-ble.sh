@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# test-ble.sh GO: runs the Bluetooth tests in a small virtual machine, whose
+# kernel has Bluetooth and virtual controllers. It needs no Bluetooth, no KVM
+# and no root, but for the first installation of packages; a Debian with apt,
+# and Go. What it downloads and unpacks is kept in BLE_CACHE.
+#
+#   tools/test-ble.sh go          all tests
+#   BLE_RUN=Race tools/test-ble.sh go    those that match
+#   BLE_SHELL=1 tools/test-ble.sh go     a shell in the machine instead
+set -euo pipefail
+cd "$(dirname "$0")/.."
+GO=${1:-go}
+CACHE=${BLE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vipasod-ble}
+LIMIT=${BLE_LIMIT:-900} # seconds for the machine
+RUN=${BLE_RUN:-.}
+mkdir -p "$CACHE"
+say() { printf '[test-ble %d s] %s\n' "$SECONDS" "$*"; }
+
+install_packages() {
+	local missing=() sudo=
+	command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
+	[ -x /bin/busybox ] || missing+=(busybox-static)
+	command -v cpio >/dev/null || missing+=(cpio)
+	command -v xz >/dev/null || missing+=(xz-utils)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "installing ${missing[*]}"
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	$sudo apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "${missing[@]}" >"$CACHE/apt.log" 2>&1
+}
+
+# Debian's kernel, unpacked and not installed. The one for clouds has no
+# Bluetooth. QEMU unpacks a compressed kernel at a tenth of our speed.
+unpack_kernel() {
+	local package
+	package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: *\(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+	KERNEL=$CACHE/$package
+	[ ! -e "$KERNEL/complete" ] || return 0
+	say "kernel $package"
+	rm -rf "$KERNEL"
+	mkdir -p "$KERNEL/tree"
+	(cd "$KERNEL" && apt-get -qq -o APT::Sandbox::User=root download "$package")
+	dpkg --fsys-tarfile "$KERNEL"/*.deb | tar -C "$KERNEL/tree" -x --wildcards './boot/vmlinuz-*' \
+		'*/kernel/net/bluetooth/bluetooth.ko*' '*/kernel/drivers/bluetooth/hci_vhci.ko*' \
+		'*/kernel/net/rfkill/rfkill.ko*' '*/kernel/crypto/ecc.ko*' '*/kernel/crypto/ecdh_generic.ko*' '*/kernel/lib/crc16.ko*'
+	rm -f "$KERNEL"/*.deb
+	find "$KERNEL/tree" -name '*.ko.xz' -exec xz -d {} +
+	local image offset
+	image=$(echo "$KERNEL"/tree/boot/vmlinuz-*)
+	offset=$(LC_ALL=C grep -aobP '\xFD7zXZ\x00' "$image" | head -n 1 | cut -d: -f1 || true)
+	if [ -z "$offset" ] || ! tail -c +$((offset + 1)) "$image" | xz -dc --single-stream >"$KERNEL/vmlinux" 2>/dev/null; then
+		[ -s "$KERNEL/vmlinux" ] || cp "$image" "$KERNEL/vmlinux"
+	fi
+	touch "$KERNEL/complete"
+}
+
+# The programs and the tests, linked statically: the machine has no libraries.
+build_programs() {
+	say "building"
+	local flags=(-tags 'vm netgo osusergo sqlite_omit_load_extension' -trimpath -ldflags '-s -w -linkmode external -extldflags "-static"')
+	CGO_ENABLED=1 "$GO" build "${flags[@]}" -o "$ROOT/programs/" ./cmd/vipasod ./cmd/vipasoctl ./cmd/vipaso-backend 2> >(grep -v 'statically linked applications' >&2)
+	CGO_ENABLED=1 "$GO" test -c "${flags[@]}" -o "$ROOT/tests/programs" ./cmd/vipasod 2> >(grep -v 'statically linked applications' >&2)
+	CGO_ENABLED=0 "$GO" test -c -tags vm -trimpath -ldflags '-s -w' -o "$ROOT/tests/adapter" ./ble/hci
+}
+
+make_root() {
+	mkdir -p "$ROOT"/{bin,dev,proc,sys,tmp,modules,programs,tests,etc}
+	cp /bin/busybox "$ROOT/bin/busybox"
+	ln -s busybox "$ROOT/bin/sh"
+	find "$KERNEL/tree" -name '*.ko' -exec cp {} "$ROOT/modules/" \;
+	echo 'root:x:0:0:root:/:/bin/sh' >"$ROOT/etc/passwd"
+	echo 'root:x:0:' >"$ROOT/etc/group"
+	build_programs
+	{
+		cat <<-'INIT'
+			#!/bin/sh
+			/bin/busybox --install -s /bin
+			mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+			ip link set lo up
+			for m in ecc ecdh_generic crc16 rfkill bluetooth hci_vhci; do [ ! -e /modules/$m.ko ] || insmod /modules/$m.ko; done
+			echo "[machine] up after $(cut -d' ' -f1 /proc/uptime) s, kernel $(uname -r)"
+			export LOGXI='*=OFF' HOME=/tmp TMPDIR=/tmp VIPASO_PROGRAMS=/programs
+			failed=0
+		INIT
+		if [ -n "${BLE_SHELL:-}" ]; then
+			echo 'setsid cttyhack sh'
+		else
+			printf 'run=%q\n' "$RUN"
+			cat <<-'INIT'
+				/tests/adapter -test.v -test.run "TestVM.*/?$run|TestVM.*$run" || failed=1
+				cd /tests && ./programs -test.v -test.run "TestVM.*$run" || failed=1
+			INIT
+		fi
+		cat <<-'INIT'
+			echo "[machine] status $failed after $(cut -d' ' -f1 /proc/uptime) s"
+			sleep 0.2
+			printf "\\x0$failed" | dd of=/dev/port bs=1 seek=244 2>/dev/null
+			poweroff -f
+		INIT
+	} >"$ROOT/init"
+	chmod +x "$ROOT/init"
+	(cd "$ROOT" && find . | cpio -o -H newc --quiet) >"$WORK/initrd"
+}
+
+boot() {
+	say "booting, $(($(stat -c %s "$WORK/initrd") / 1048576)) MiB"
+	local status=0 input=/dev/null accel=(-accel 'tcg,thread=multi' -cpu max)
+	[ -z "${BLE_KVM:-}" ] || accel=(-accel kvm -cpu host)
+	[ -z "${BLE_SHELL:-}" ] || input=/dev/stdin
+	timeout -k 5 "$LIMIT" qemu-system-x86_64 "${accel[@]}" -smp 2 -m "${BLE_MEMORY:-768}" -nodefaults -display none -no-reboot \
+		-serial mon:stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$KERNEL/vmlinux" -initrd "$WORK/initrd" \
+		-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr nowatchdog rcupdate.rcu_cpu_stall_suppress=1 cryptomgr.notests=1" \
+		<"$input" | tr -d '\r' | tee "$CACHE/console.log" || status=${PIPESTATUS[0]}
+	# isa-debug-exit ends QEMU with 2n+1.
+	case $status in
+	1) say "passed" ;;
+	3) say "failed; the console is in $CACHE/console.log"; return 1 ;;
+	*) say "the machine ended with $status, within $LIMIT s or killed; the console is in $CACHE/console.log"; return 1 ;;
+	esac
+}
+
+install_packages
+unpack_kernel
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+ROOT=$WORK/root
+make_root
+boot
