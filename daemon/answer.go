@@ -193,20 +193,20 @@ func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (preauth.T
 
 // stepSale steps a payment by something that happened at the till or at the
 // backend, and sends what follows.
-func (d *Device) stepSale(ctx context.Context, id preauth.ID, in payment.BusinessInput) (store.Sale, error) {
+func (d *Device) stepSale(ctx context.Context, id preauth.ID, step saleStep) (store.Sale, error) {
 	d.mu.Lock()
 	sale, err := d.store.Sale(ctx, id)
 	if err != nil {
 		d.mu.Unlock()
 		return sale, err
 	}
-	sale, fx, err := d.storeSale(ctx, sale, saleStep{in: in})
+	sale, fx, err := d.storeSale(ctx, sale, step)
 	d.mu.Unlock()
 	if err != nil {
 		return sale, err
 	}
 	d.till.deliver(ctx, sale, fx)
-	d.till.tell(sale, in)
+	d.till.tell(sale, step.in)
 	return sale, nil
 }
 
@@ -216,6 +216,7 @@ type saleStep struct {
 	answered *store.Ask       // row of the request in speaks of, if it changed beyond the step
 	done     payment.ItemKind // outbox item that in came from, if any
 	verdict  []byte           // Signed Verdict that in came from, if any
+	call     *store.Call      // the caller's request that in came from, if any
 }
 
 // storeSale steps sale, and stores it with the requests the step answered,
@@ -231,7 +232,7 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 	if step.verdict != nil && in.Request == next.Winner {
 		sale.VerdictBytes = step.verdict
 	}
-	c := &store.Change{Sale: &sale}
+	c := &store.Change{Sale: &sale, Call: step.call}
 	if step.done != "" {
 		c.Done = []store.ItemKey{{Kind: step.done, Request: in.Request}}
 	}

@@ -158,9 +158,9 @@ func (d *Device) awaitSale(ctx context.Context, id preauth.ID) (store.Sale, erro
 	}
 }
 
-// withdraw cancels a payment that nobody has paid yet. Cancelling again is
-// harmless.
-func (d *Device) withdraw(ctx context.Context, id preauth.ID) (store.Sale, error) {
+// withdraw cancels a payment that nobody has paid yet, and remembers the call
+// if there is one. Cancelling again is harmless.
+func (d *Device) withdraw(ctx context.Context, id preauth.ID, call *store.Call) (store.Sale, error) {
 	s, err := d.store.Sale(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return s, fmt.Errorf("%s: %w", id, errNoPayment)
@@ -168,7 +168,10 @@ func (d *Device) withdraw(ctx context.Context, id preauth.ID) (store.Sale, error
 	if err != nil || s.State == payment.Cancelled {
 		return s, err
 	}
-	return d.stepSale(ctx, id, payment.BusinessInput{Event: payment.Withdraw})
+	if call != nil {
+		call.Subject = id
+	}
+	return d.stepSale(ctx, id, saleStep{in: payment.BusinessInput{Event: payment.Withdraw}, call: call})
 }
 
 // paymentOfSale returns the payment as the API shows it.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -12,9 +13,12 @@ type clock struct {
 	mu    sync.Mutex
 	floor time.Time // at set
 	set   time.Time // carries a monotonic reading
+	// skew is how far the wall clock may stand behind the floor unnoticed.
+	// Zero means regressed.
+	skew time.Duration
 }
 
-// regressed is how far the wall clock may stand behind the floor unnoticed.
+// regressed is how far a clock may stand behind another unnoticed.
 const regressed = 5 * time.Minute
 
 func newClock(floor time.Time) *clock { return &clock{floor: floor, set: time.Now()} }
@@ -44,7 +48,9 @@ func (c *clock) Now() time.Time {
 }
 
 // Regressed reports whether the wall clock is implausibly early.
-func (c *clock) Regressed() bool { return time.Now().Add(regressed).Before(c.Floor()) }
+func (c *clock) Regressed() bool {
+	return time.Now().Add(cmp.Or(c.skew, regressed)).Before(c.Floor())
+}
 
 // Hear sets the floor to a fresh time of the backend, also downwards. lowered
 // reports whether it went down by more than a moment.

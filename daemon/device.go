@@ -42,6 +42,9 @@ type Options struct {
 	Air Air
 	// Limits lower those the backend signed, by currency.
 	Limits map[string]preauth.Limit
+	// ClockSkew is how far the wall clock may stand behind the backend's
+	// signed time before that is said. Zero means five minutes.
+	ClockSkew time.Duration
 	// BackendURL overrides the one that enrollment stored.
 	BackendURL string
 	Splay      time.Duration
@@ -102,6 +105,7 @@ func New(ctx context.Context, o Options) (*Device, error) {
 		return nil, err
 	}
 	d.hub, d.clock, d.ears = newHub(o.Store, head), newClock(floor), newEars(o.Radio)
+	d.clock.skew = o.ClockSkew
 	who, err := d.whoIs(id)
 	if err != nil {
 		return nil, err

@@ -97,7 +97,7 @@ func (s *businessService) CancelPayment(ctx context.Context, req *businessv1.Can
 	if _, _, err := s.d.knownCall(ctx, call); err != nil {
 		return nil, err
 	}
-	sale, err := s.d.withdraw(ctx, id)
+	sale, err := s.d.withdraw(ctx, id, &call)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func TestStreamPaymentRequestSaysEverythingFirst(t *testing.T) {
 		for range steps {
 			b.till.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, 1, "")
 		}
-		if _, err := b.withdraw(t.Context(), sale.ID); err != nil {
+		if _, err := b.withdraw(t.Context(), sale.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -89,7 +89,7 @@ func (t *till) deadlines(ctx context.Context) {
 		case <-wake:
 		case <-ctx.Done():
 		case <-timer.C:
-			if _, err := t.d.stepSale(ctx, sale.ID, payment.BusinessInput{Event: ev}); err != nil && !errors.Is(err, payment.ErrState) {
+			if _, err := t.d.stepSale(ctx, sale.ID, saleStep{in: payment.BusinessInput{Event: ev}}); err != nil && !errors.Is(err, payment.ErrState) {
 				t.d.log.Error("payment not ended", "payment", sale.ID.String(), "error", err)
 				pause(ctx, adapterPause)
 			}

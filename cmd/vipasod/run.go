@@ -61,7 +61,7 @@ func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
 		Dir: c.Store.Dir, Socket: c.GRPC.Socket, Group: socketGroup, Roles: c.GRPC.Roles.byRole(),
 		Driver: c.Radio.Driver, SimSocket: c.Radio.SimSocket, Adapter: c.Radio.Adapter,
 		RadioSocket: c.Radio.Socket, RadioArgs: radioArgs(c),
-		Limits: limits, BackendURL: c.Backend.URL,
+		Limits: limits, ClockSkew: time.Duration(c.Limits.ClockSkew), BackendURL: c.Backend.URL,
 		Splay: time.Duration(c.Backend.Splay), RetryMax: time.Duration(c.Backend.RetryMax),
 		LogLevel: level, Logger: log,
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	Listener net.Listener
 
 	Limits     map[string]preauth.Limit
+	ClockSkew  time.Duration
 	BackendURL string
 	Splay      time.Duration
 	RetryMax   time.Duration
@@ -102,7 +103,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	o := daemon.Options{
 		Role: cfg.Role, DisplayName: cfg.DisplayName, Version: cfg.Version, Store: n.Store, Keys: keys, Dir: cfg.Dir,
-		Driver: cfg.Driver, Limits: cfg.Limits, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
+		Driver: cfg.Driver, Limits: cfg.Limits, ClockSkew: cfg.ClockSkew, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
 		DialBackend: cfg.DialBackend, LogLevel: cfg.LogLevel, Logger: cfg.Logger,
 	}
 	n.attachRadio(&o)
