@@ -281,6 +281,8 @@ func TestCancelPayment(t *testing.T) {
 		}
 		_, err = cancel("c3", resp.GetResult().GetPayment().GetPaymentId())
 		wantStatus(t, "expired payment", err, codes.FailedPrecondition, "PAYMENT_STATE")
+		_, err = cancel("c1", resp.GetResult().GetPayment().GetPaymentId())
+		wantStatus(t, "under the id of an earlier cancel", err, codes.AlreadyExists, "REQUEST_ID_REUSED")
 	})
 }
 
