@@ -159,6 +159,9 @@ func (a *Air) Inject(controller int, packet []byte) {
 	a.controllers[controller].toHost(append([]byte(nil), packet...))
 }
 
+// Mute makes a controller deaf to its host, as when its firmware hangs.
+func (a *Air) Mute(controller int) { a.controllers[controller].mute = true }
+
 // Handles returns the connection handles of a controller's links, oldest first.
 func (a *Air) Handles(controller int) []uint16 {
 	var handles []uint16

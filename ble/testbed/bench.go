@@ -20,10 +20,10 @@ type Bench struct {
 func NewBench(cfg Config, n int) *Bench {
 	b := &Bench{}
 	b.air = NewAir(cfg, time.Now(), func(controller int, packet []byte) { b.hosts[controller].put(packet) })
-	for range n {
-		b.hosts = append(b.hosts, newHost(b, b.air.Add()))
-	}
 	b.timer = time.AfterFunc(time.Hour, b.tick)
+	for range n {
+		b.Add()
+	}
 	return b
 }
 
@@ -32,6 +32,14 @@ func (b *Bench) Host(controller int) *Host {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.hosts[controller]
+}
+
+// Add adds a controller and returns its number.
+func (b *Bench) Add() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hosts = append(b.hosts, newHost(b, b.air.Add()))
+	return len(b.hosts) - 1
 }
 
 // Do changes or reads the air at the present time.

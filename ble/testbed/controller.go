@@ -75,6 +75,7 @@ type controller struct {
 	nextHandle uint16
 	airLen     int // data bytes of one air packet
 	counts     Counts
+	mute       bool
 }
 
 // newController returns controller id with address 00:AA:01:00:00:id.
@@ -101,6 +102,7 @@ func (c *controller) reset() {
 // fromHost takes one packet of the host. What is malformed is ignored.
 func (c *controller) fromHost(p []byte) {
 	switch {
+	case c.mute:
 	case len(p) >= 4 && p[0] == typeCommand && len(p) == 4+int(p[3]):
 		c.command(binary.LittleEndian.Uint16(p[1:]), p[4:])
 	case len(p) >= 5 && p[0] == typeACL && len(p) == 5+int(binary.LittleEndian.Uint16(p[3:])):

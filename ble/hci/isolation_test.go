@@ -1,0 +1,152 @@
+//go:build !race
+
+package hci
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/ble/radio"
+	"github.com/vipaso/vipasod/ble/testbed"
+)
+
+const (
+	// packetsEnv makes the test binary play a radio process, with a stranger
+	// that sends these L2CAP packets, in hex, as soon as it can.
+	packetsEnv = "HCI_TEST_PACKETS"
+	// doneEnv names a file: the stranger is there only until it exists.
+	doneEnv = "HCI_TEST_DONE"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(packetsEnv) == "" {
+		os.Exit(m.Run())
+	}
+	if err := playRadioProcess(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// playRadioProcess is what vipasod radio does, on a virtual controller.
+func playRadioProcess() error {
+	conn, err := radio.Inherited()
+	if err != nil {
+		return err
+	}
+	b := testbed.NewBench(testbed.Config{}, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := open(ctx, testNames, "hci0", noAdapter, through(b.Host(0)))
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-r.Done()
+		cancel()
+	}()
+	if _, err := os.Stat(os.Getenv(doneEnv)); errors.Is(err, os.ErrNotExist) {
+		go func() {
+			if err := strike(b, r); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
+	}
+	return errors.Join(radio.Serve(ctx, conn, r, nil), r.Err())
+}
+
+// strike lets the stranger connect and send its packets.
+func strike(b *testbed.Bench, r *Radio) error {
+	for !r.Status().Advertising {
+		<-time.After(10 * time.Millisecond)
+	}
+	s, err := appear(b, b.Add(), r.Status().Address)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(os.Getenv(doneEnv), nil, 0o600); err != nil {
+		return err
+	}
+	<-time.After(50 * time.Millisecond)
+	for text := range strings.FieldsSeq(os.Getenv(packetsEnv)) {
+		p, err := hex.DecodeString(text)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Host(s.controller).Write(acl(s.handle, p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestProcessWall sends what kills or hangs go-ble below ATT, where nothing
+// outside it can help: the radio process ends, and another one serves.
+func TestProcessWall(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		packets []string
+		within  time.Duration
+	}{
+		{"P1 a fragment of 2 bytes", []string{"0100"}, 2 * time.Second},
+		{"P2 a signal of 1 byte", []string{"0100050001"}, 2 * time.Second},
+		{"P3 a signal beyond its packet", []string{"040005000601ffff"}, 2 * time.Second},
+		{"H3 an ATT PDU that is too long, and 40 more", append([]string{"04020400" + strings.Repeat("00", 200)}, repeated("030004000a1700", 40)...), 4 * time.Second},
+		{"D8 60 fragments that are never continued", repeated("6400040001", 60), 4 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			done := filepath.Join(t.TempDir(), "done")
+			p := &radio.Process{Command: func() *exec.Cmd {
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), packetsEnv+"="+strings.Join(tt.packets, " "), doneEnv+"="+done, "LOGXI=*=OFF")
+				return cmd
+			}}
+			c := radio.NewClient(radio.Options{Dial: p.Dial})
+			t.Cleanup(func() { c.Close() })
+			ran := make(chan error, 1)
+			go func() { ran <- c.Run(t.Context()) }()
+			adv := link.Advertisement{On: true, ServiceData: link.Beacon{Version: 1, BaseHandle: link.DefaultBaseHandle}.Encode()}
+			if err := c.Advertise(t.Context(), adv); err != nil {
+				t.Fatal(err)
+			}
+			appears(t, "the stranger", func() bool { _, err := os.Stat(done); return err == nil })
+			begin := time.Now()
+			appears(t, "another radio process", func() bool { s := c.Status(); return s.Up && s.Restarts > 0 })
+			took := time.Since(begin)
+			t.Logf("service is back after %s", took.Round(time.Millisecond))
+			if took > tt.within {
+				t.Errorf("that is more than %s", tt.within)
+			}
+		})
+	}
+}
+
+func repeated(packet string, n int) (all []string) {
+	for range n {
+		all = append(all, packet)
+	}
+	return all
+}
+
+// appears waits until look sees something.
+func appears(t *testing.T, what string, look func() bool) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for !look() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-limit:
+			t.Fatalf("%s does not appear", what)
+		}
+	}
+}

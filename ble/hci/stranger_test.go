@@ -1,0 +1,86 @@
+//go:build !race
+
+package hci
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vipaso/vipasod/ble/testbed"
+)
+
+// stranger is a central on a virtual controller of its own that says what it
+// likes.
+type stranger struct {
+	bench      *testbed.Bench
+	controller int
+	handle     uint16
+}
+
+// newStranger connects to an address.
+func newStranger(t *testing.T, b *testbed.Bench, controller int, address string) *stranger {
+	t.Helper()
+	s, err := appear(b, controller, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// appear connects to an address. Whatever is sent to it goes nowhere.
+func appear(b *testbed.Bench, controller int, address string) (*stranger, error) {
+	to, err := net.ParseMAC(address)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(to)
+	host := b.Host(controller)
+	go func() {
+		for buf := make([]byte, 4096); ; {
+			if _, err := host.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	for _, command := range [][]byte{
+		{1, 0x03, 0x0c, 0},                  // Reset
+		{1, 0x24, 0x20, 4, 251, 0, 0x48, 8}, // LE Write Suggested Default Data Length
+		slices.Concat([]byte{1, 0x0d, 0x20, 25, 0x60, 0, 0x30, 0, 0, 1}, to, []byte{0, 6, 0, 6, 0, 0, 0, 200, 0, 0, 0, 0, 0}),
+	} {
+		if _, err := host.Write(command); err != nil {
+			return nil, err
+		}
+	}
+	s := &stranger{bench: b, controller: controller}
+	for end := time.Now().Add(5 * time.Second); s.handle == 0; {
+		b.Do(func(air *testbed.Air) {
+			if handles := air.Handles(controller); len(handles) > 0 {
+				s.handle = handles[0]
+			}
+		})
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("no connection to %s", address)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	return s, nil
+}
+
+// send sends L2CAP packets, or what goes for one.
+func (s *stranger) send(t *testing.T, packets ...[]byte) {
+	t.Helper()
+	for _, p := range packets {
+		if _, err := s.bench.Host(s.controller).Write(acl(s.handle, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// linked reports whether the victim still has the connection.
+func (s *stranger) linked() (linked bool) {
+	s.bench.Do(func(air *testbed.Air) { linked = len(air.Handles(s.controller)) > 0 })
+	return linked
+}
