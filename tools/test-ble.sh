@@ -87,8 +87,8 @@ make_root() {
 		else
 			printf 'run=%q\n' "$RUN"
 			cat <<-'INIT'
-				/tests/adapter -test.v -test.run "TestVM.*/?$run|TestVM.*$run" || failed=1
-				cd /tests && ./programs -test.v -test.run "TestVM.*$run" || failed=1
+				/tests/adapter -test.v -test.run "TestVM.*$run" || failed=1
+				/tests/programs -test.v -test.run "TestVM.*$run" || failed=1
 			INIT
 		fi
 		cat <<-'INIT'

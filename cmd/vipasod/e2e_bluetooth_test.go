@@ -61,35 +61,37 @@ func (d *device) radioProcess(t *testing.T) int {
 	t.Helper()
 	pid := 0
 	eventually(t, patience, d.name+" has a radio process", func() (bool, string) {
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", d.daemon.cmd.Process.Pid))
-		if err != nil {
-			children = childrenOf(d.daemon.cmd.Process.Pid)
+		children := childrenOf(t, d.daemon.cmd.Process.Pid)
+		if len(children) == 1 {
+			pid = children[0]
 		}
-		fields := strings.Fields(string(children))
-		if len(fields) != 1 {
-			return false, string(children)
-		}
-		pid, err = strconv.Atoi(fields[0])
-		return err == nil, string(children)
+		return len(children) == 1, fmt.Sprint(children)
 	})
 	return pid
 }
 
 // childrenOf looks through all processes.
-func childrenOf(parent int) []byte {
-	var list []byte
-	entries, _ := os.ReadDir("/proc")
+func childrenOf(t *testing.T, parent int) (children []int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range entries {
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // ended
+		}
 		_, rest, _ := strings.Cut(string(stat), ") ")
 		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
-			list = append(list, e.Name()+" "...)
+			children = append(children, pid)
 		}
 	}
-	return list
+	return children
 }
 
 // TestVMPayment: two daemons pay over the kernel's Bluetooth with no network,
