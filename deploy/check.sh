@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 # The most exposure that systemd-analyze may find, times ten. What is left is
 # the network with its sockets, the host's root directory and, for vipasod
 # (why is said in its unit), the host's users and any address.
-declare -A exposure=([vipasod.service]=12 [vipaso-backend.service]=9)
+declare -A exposure=([vipasod.service]=12 [vipaso-backend.service]=9 [vipasod-radio.service]=13)
 
 # Without one of these lines a unit must fail the check.
 essential=(CapabilityBoundingSet NoNewPrivileges RestrictAddressFamilies SystemCallFilter ProtectSystem ProtectHome
@@ -53,14 +53,19 @@ for unit in "${!exposure[@]}"; do
 done
 
 # Capabilities belong to the radio's unit alone.
-! grep -E '^(AmbientCapabilities|CapabilityBoundingSet)=.' ./*.service || fail "a unit has a capability"
+for unit in "${!exposure[@]}"; do
+	[ "$unit" != vipasod-radio.service ] || continue
+	! grep -E '^(AmbientCapabilities|CapabilityBoundingSet)=.' "$unit" || fail "$unit has a capability"
+done
+! grep -E '^(AmbientCapabilities|CapabilityBoundingSet)=.' vipasod-radio.service | grep -v '=CAP_NET_ADMIN$' || fail "vipasod-radio.service has another capability"
 
 mkdir -p "$tmp/root/etc"
 said=$(systemd-sysusers --root="$tmp/root" "$PWD"/*.sysusers 2>&1) || fail "sysusers: $said"
-for user in vipasod vipaso-backend; do
+for user in vipasod vipaso-backend vipasod-radio; do
 	grep -q "^$user:" "$tmp/root/etc/passwd" || fail "no user $user was made"
 done
 grep -q '^vipaso:.*vipasod' "$tmp/root/etc/group" || fail "vipasod is not in group vipaso"
+grep -q '^vipasod-radio:.*vipasod' "$tmp/root/etc/group" || fail "vipasod may not use the radio"
 echo "sysusers: ok"
 
 mkdir -p "$tmp/root/usr/lib/systemd/catalog" "$tmp/root/var/lib/systemd/catalog"
