@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +40,7 @@ type bubble struct {
 	log      *slog.Logger
 	airwaves *sim.Air
 
-	port     *bufconn.Listener // of the backend, nil while it is away
+	port     atomic.Pointer[bufconn.Listener] // of the backend, nil while it is away
 	end      context.CancelFunc
 	ended    chan error
 	devices  map[string]*inside
@@ -78,11 +79,13 @@ func (b *bubble) forward(d time.Duration) { <-time.NewTimer(d).C }
 
 func (b *bubble) startBackend(_ context.Context, o backendSpec) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	b.port, b.end, b.ended = bufconn.Listen(pipe), cancel, make(chan error, 1)
+	port := bufconn.Listen(pipe)
+	b.port.Store(port)
+	b.end, b.ended = cancel, make(chan error, 1)
 	ready := make(chan net.Addr, 1)
 	go func() {
 		b.ended <- backend.Serve(ctx, backend.Options{
-			Dir: b.books(), PreauthLife: o.preauthLife, Listener: b.port, Logger: b.log.With("at", "backend"),
+			Dir: b.books(), PreauthLife: o.preauthLife, Listener: port, Logger: b.log.With("at", "backend"),
 			Ready: func(a net.Addr) { ready <- a },
 		})
 	}()
@@ -95,7 +98,7 @@ func (b *bubble) startBackend(_ context.Context, o backendSpec) error {
 }
 
 func (b *bubble) stopBackend() error {
-	b.port = nil
+	b.port.Store(nil)
 	b.end()
 	return <-b.ended
 }
@@ -110,13 +113,12 @@ func (b *bubble) start(_ context.Context, d deviceSpec) error {
 		dir: dir, local: bufconn.Listen(pipe), radio: b.airwaves.Join(d.name),
 		cable: &cable{}, end: cancel, ended: make(chan error, 1),
 	}
-	port := func() *bufconn.Listener { return b.port }
 	ready := make(chan struct{})
 	go func() {
 		n.ended <- device.Run(ctx, device.Config{
 			Role: d.role, DisplayName: d.name, Dir: n.dir, Offline: d.offline, Driver: "sim", Listener: n.local,
 			Radio: n.radio, Air: insideAir{airControl{air: b.airwaves, radio: n.radio}},
-			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return n.cable.dial(ctx, port()) },
+			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return n.cable.dial(ctx, b.port.Load()) },
 			Splay:       demoSplay, RetryMax: demoRetryMax, LogLevel: new(slog.LevelVar), Logger: b.log.With("at", d.name),
 			Ready: func(*device.Node) { close(ready) },
 		})
@@ -175,7 +177,7 @@ func (b *bubble) close() error {
 	for _, n := range b.killed {
 		<-n.ended // with an error or without: it did not exist any more
 	}
-	if b.port != nil {
+	if b.port.Load() != nil {
 		errs = append(errs, b.stopBackend())
 	}
 	return errors.Join(append(errs, b.airwaves.Close())...)

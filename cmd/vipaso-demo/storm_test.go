@@ -113,7 +113,7 @@ func (s *stage) gust(r *rand.Rand) {
 func (s *stage) befalls(r *rand.Rand, p *sale) {
 	all := s.parties()
 	one, customer := all[r.IntN(len(all))], s.customers()[r.IntN(3)]
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0, 1, 2, 3, 4:
 		s.say("%s would like to accept %s", customer.name, p.label)
 		request := customer.consent(p, [...]string{"", "0.50", "1.00"}[r.IntN(3)])
@@ -138,5 +138,9 @@ func (s *stage) befalls(r *rand.Rand, p *sale) {
 		}
 	case 11:
 		_ = perform(func() { customer.declines(p, "no") }) // it may be over
+	case 12:
+		s.backendGoes()
+		s.passes(time.Duration(r.IntN(3)) * time.Second)
+		s.backendComes()
 	}
 }
