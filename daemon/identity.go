@@ -85,7 +85,7 @@ func (d *Device) Logout(ctx context.Context, force bool) error {
 
 // endSessions ends the sessions that were begun as another device.
 func (d *Device) endSessions() {
-	d.till.endSessions(preauth.ID{}, nil)
+	d.till.endSessions(nil)
 	d.wallet.endSessions()
 }
 

@@ -52,13 +52,18 @@ func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link
 	t.payers[eid] = p
 	n := len(t.payers)
 	t.mu.Unlock()
-	t.endSessions(preauth.ID(p.cert.Body.DeviceId), p) // the older one is lost, or one too many
+	t.endSessions(p)
 	defer t.watchIdle(ctx, p)()
 	if sale, open, err := t.d.store.OpenSale(ctx); err == nil && open {
 		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, n, "")
 	}
 	err := p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error { return t.ask(ctx, p) })
 	t.ended(ctx, p, eid, err)
+}
+
+// replaces reports whether p is a later session with old's customer.
+func (p *payer) replaces(old *payer) bool {
+	return old.opened.Before(p.opened) && string(old.cert.Body.DeviceId) == string(p.cert.Body.DeviceId)
 }
 
 // shakeHands returns the session, or nil if there is none.

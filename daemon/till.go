@@ -364,14 +364,15 @@ func (t *till) waitsFor(ctx context.Context, p *payer) bool {
 	return false
 }
 
-// endSessions ends every session, with a customer if who is not zero only
-// those with that device but for p's.
-func (t *till) endSessions(who preauth.ID, but *payer) {
+// endSessions ends every session, or, with newer, the older ones with the same
+// customer: they are lost, or one too many.
+func (t *till) endSessions(newer *payer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.payers {
-		if p != nil && p != but && (who.Zero() || preauth.ID(p.cert.Body.DeviceId) == who) {
-			go p.close(secure.CloseBusy)
+		if p == nil || newer != nil && !newer.replaces(p) {
+			continue
 		}
+		go p.close(secure.CloseBusy)
 	}
 }
