@@ -101,10 +101,10 @@ func TestEnrollAndLogout(t *testing.T) {
 	events := ann.listen(r.ctx)
 	setOffline(true, till, ann)
 	result := till.request("5.00", offline)
+	asked := r.received(events)
 	if _, err := till.device.Logout(r.ctx, &devicev1.LogoutRequest{}); reason(err) != "UNSYNCED_MONEY" {
 		t.Errorf("logged out in the middle of a payment: %v", err)
 	}
-	asked := r.received(events)
 	ann.accept(asked, card)
 	r.result(result)
 	for _, p := range []*party{till, ann} {
