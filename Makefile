@@ -39,6 +39,10 @@ test: prerequisites ## run the tests
 race: prerequisites ## run the tests under the race detector
 	$(GO) test -race $(RACE)
 
+.PHONY: test-ble
+test-ble: prerequisites ## run the Bluetooth tests in a small virtual machine; BLE_RUN=Race runs those that match
+	@tools/test-ble.sh "$(GO)"
+
 .PHONY: check
 check: prerequisites fmt-check vet staticcheck proto-check deps cover check-fsync check-deploy check-grpcurl ## everything but the tests themselves: style, API, graph, coverage, fsyncs, units
 	@echo "check: ok"

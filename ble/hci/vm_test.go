@@ -43,6 +43,7 @@ func TestVMOpen(t *testing.T) {
 	t.Cleanup(k.Close)
 	o := testNames
 	o.Adapter = "addr:00:AA:01:00:00:00"
+	appears(t, "the address, which the kernel asks the controller for", func() bool { return Present(o.Adapter) })
 	first, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -63,9 +63,21 @@ func (k *Kernel) Plug(controller int) error {
 func (k *Kernel) Unplug(controller int) error {
 	k.mu.Lock()
 	port := k.ports[controller]
+	k.ports[controller] = nil
 	k.mu.Unlock()
+	if port == nil {
+		return nil
+	}
 	k.Host(controller).Close()
 	return port.Close()
+}
+
+// Close takes all controllers away.
+func (k *Kernel) Close() {
+	for i := range k.ports {
+		k.Unplug(i) // what is gone is gone
+	}
+	k.Bench.Close()
 }
 
 // replug gives a controller a new host, as when its power was cut.

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipaso/vipasod/ble/hci"
-	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/radio"
 )
 
@@ -29,6 +28,9 @@ const (
 	recycleAge   = 6 * time.Hour
 	recycleIdle  = time.Minute
 	recycleEvery = 10 * time.Second
+	// openPatience is how long the client waits for the first word while the
+	// adapter is opened, which may take seconds.
+	openPatience = time.Second
 	// exitLimit is how long the end of a radio process may take; its library
 	// may hang.
 	exitLimit = 2 * time.Second
@@ -137,23 +139,39 @@ func runRadio(ctx context.Context, c Config, stderr io.Writer) error {
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(exitLimit, func() { os.Exit(exitFailed) })
 	})
+	late := hci.NewLate(c.Radio.Adapter)
+	opened := make(chan struct{})
+	go func() {
+		openRadio(ctx, c, late, log, opened)
+		end()
+	}()
+	select { // mostly the client need not see that it took a moment
+	case <-opened:
+	case <-time.After(openPatience):
+	}
+	served := radio.Serve(ctx, conn, late, nil)
+	end()
+	return errors.Join(served, late.Close())
+}
+
+// openRadio opens the adapter and returns when the process should end.
+func openRadio(ctx context.Context, c Config, late *hci.Late, log *slog.Logger, opened chan<- struct{}) {
 	r, err := hci.Open(ctx, hci.Options{
 		Adapter: c.Radio.Adapter, Service: c.Radio.ServiceUUID, Status: c.Radio.StatusUUID,
 		Write: c.Radio.WriteUUID, Read: c.Radio.ReadUUID, Logger: log,
 	})
 	if err != nil {
 		log.Warn("adapter cannot be used", "adapter", c.Radio.Adapter, "err", err)
-		return serveDown(ctx, conn, hci.Down{Adapter: c.Radio.Adapter, Err: err})
+		down := hci.Down{Adapter: c.Radio.Adapter, Err: err}
+		late.Become(ctx, down)
+		close(opened)
+		awaitChange(ctx, down)
+		return
 	}
 	log.Info("adapter in use", "adapter", r.Status().Adapter, "address", r.Status().Address)
-	go func() {
-		awaitEnd(ctx, r, log)
-		end()
-	}()
-	served := radio.Serve(ctx, conn, r, nil)
-	failed := r.Err()
-	end()
-	return errors.Join(failed, served, r.Close())
+	late.Become(ctx, r)
+	close(opened)
+	awaitEnd(ctx, r, log)
 }
 
 // awaitEnd returns when the radio has failed, or is old and nobody needs it.
@@ -176,26 +194,22 @@ func awaitEnd(ctx context.Context, r *hci.Radio, log *slog.Logger) {
 	}
 }
 
-// serveDown tells the client for a while why the adapter cannot be used.
-func serveDown(ctx context.Context, conn net.Conn, down hci.Down) error {
+// awaitChange returns when it is worth another attempt to open the adapter.
+func awaitChange(ctx context.Context, down hci.Down) {
 	ctx, cancel := context.WithTimeout(ctx, downFor)
 	defer cancel()
-	go func() {
-		tick := time.NewTicker(presentEvery)
-		defer tick.Stop()
-		for down.Missing() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if hci.Present(down.Adapter) {
-				cancel()
-				return
-			}
+	tick := time.NewTicker(presentEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
-	}()
-	return errors.Join(down.Err, radio.Serve(ctx, conn, link.Radio(down), nil))
+		if down.Missing() && hci.Present(down.Adapter) {
+			return
+		}
+	}
 }
 
 // leveled is the logger of a process whose level does not change.
