@@ -100,6 +100,7 @@ func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change)
 		return err
 	}
 	d.self.Store(who)
+	d.changed.fire() // again: who woke up at the commit may have seen the old one
 	return nil
 }
 
