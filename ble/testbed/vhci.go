@@ -3,6 +3,7 @@
 package testbed
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -91,7 +92,8 @@ func (b *Bench) replug(controller int) *Host {
 	return b.hosts[controller]
 }
 
-// toKernel passes on what the controller says.
+// toKernel passes on what the controller says. The kernel refuses what comes
+// while the adapter is down.
 func toKernel(port *os.File, host *Host) {
 	buf := make([]byte, 4096)
 	for {
@@ -99,7 +101,7 @@ func toKernel(port *os.File, host *Host) {
 		if err != nil {
 			return
 		}
-		if _, err := port.Write(buf[:n]); err != nil {
+		if _, err := port.Write(buf[:n]); errors.Is(err, os.ErrClosed) {
 			return
 		}
 	}

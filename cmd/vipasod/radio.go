@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,6 +121,7 @@ func radioChild(ctx context.Context, c Config, conn *net.UnixConn, stderr io.Wri
 	cmd.Env = append(os.Environ(), "LOGXI=*=OFF")
 	cmd.Stderr = stderr
 	cmd.ExtraFiles = []*os.File{file}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd.Run()
 }
 
