@@ -216,9 +216,9 @@ func TestHostileAdvertisement(t *testing.T) {
 	a.link(9)
 }
 
-// TestLate sends values to a link that ends meanwhile (H6, H7): no buffer of
+// TestSendWhileEnding sends values to a link that ends meanwhile (H6, H7): no buffer of
 // the controller is lost, so links after it can send.
-func TestLate(t *testing.T) {
+func TestSendWhileEnding(t *testing.T) {
 	a := newAttack(t)
 	for i := range 12 {
 		c, p := a.central, a.peri
