@@ -110,7 +110,7 @@ boot() {
 	timeout -k 5 "$LIMIT" qemu-system-x86_64 "${accel[@]}" -smp 2 -m "${BLE_MEMORY:-768}" -nodefaults -display none -no-reboot \
 		-serial mon:stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$KERNEL/vmlinux" -initrd "$WORK/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr nowatchdog rcupdate.rcu_cpu_stall_suppress=1 cryptomgr.notests=1" \
-		<"$input" | tr -d '\r' | tee "$CACHE/console.log" || status=${PIPESTATUS[0]}
+		<"$input" | sed -u 's|\r||g' | tee "$CACHE/console.log" || status=${PIPESTATUS[0]}
 	# isa-debug-exit ends QEMU with 2n+1.
 	case $status in
 	1) say "passed" ;;
