@@ -145,6 +145,10 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 			return a, payment.Effects{}, err
 		}
 	}
+	guaranteed, err := d.guaranteedAt(ctx, auth, a.Business, total)
+	if err != nil {
+		return a, payment.Effects{}, err
+	}
 	q.call.Subject = q.payment
 	in := payment.CustomerInput{Event: payment.Accept, Voucher: hash, Charge: charge}
 	return d.storeAttempt(ctx, a, in, func(a *store.Attempt, c *store.Change) {
@@ -152,13 +156,24 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 		if !charge {
 			a.Preauth, a.Counter = auth.ID(), auth.Counter+1
 			a.SettleBy = time.UnixMilli(auth.Cert.Body.SettleByMs)
-			a.Guaranteed = min(total, auth.Cert.Body.Guarantee)
-			if len(auth.Cert.Body.BoundTo) > 0 {
-				a.Guaranteed = total
-			}
+			a.Guaranteed = guaranteed
 		}
 		c.Call = &q.call
 	})
+}
+
+// guaranteedAt is what the issuer pays a till of total in any case, as the till
+// will count it: everything if the funds were set aside for this request, else
+// what earlier vouchers to this till have left of the guarantee.
+func (d *Device) guaranteedAt(ctx context.Context, auth preauth.Authorization, till preauth.ID, total int64) (int64, error) {
+	if auth.Cert.Zero() {
+		return 0, nil
+	}
+	if len(auth.Cert.Body.BoundTo) > 0 {
+		return total, nil
+	}
+	used, err := d.store.GuaranteedAt(ctx, auth.ID(), till)
+	return min(total, max(0, auth.Cert.Body.Guarantee-used)), err
 }
 
 // draw signs a voucher on the pre-authorization that fits, or, if there is

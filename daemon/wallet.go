@@ -287,14 +287,11 @@ func (w *wallet) live(request preauth.Hash) bool {
 // releaseBefore frees holds whose settle_by is before a time that the backend
 // signed.
 func (w *wallet) releaseBefore(ctx context.Context, signed time.Time) error {
-	open, err := w.d.store.UnfinishedAttempts(ctx)
+	held, err := w.d.store.HeldPast(ctx, signed)
 	if err != nil {
 		return err
 	}
-	for _, a := range open {
-		if a.SettleBy.IsZero() || !a.SettleBy.Before(signed) || a.State == payment.Requested {
-			continue
-		}
+	for _, a := range held {
 		in := payment.CustomerInput{Event: payment.SettleByPassed}
 		if _, err := w.d.stepAttempt(ctx, a.Request, in, nil); err != nil && !errors.Is(err, payment.ErrState) {
 			return err

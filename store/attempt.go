@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
@@ -119,7 +120,10 @@ const (
 	queryAttemptsWith = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? AND business = ? ORDER BY n DESC`
 	queryUnfinished   = `SELECT ` + attemptColumns + ` FROM attempts
 		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at`
-	execNotLatest = `UPDATE attempts SET latest = 0 WHERE payment = ? AND business = ? AND latest = 1`
+	queryHeld = `SELECT ` + attemptColumns + ` FROM attempts
+		WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'REJECTED') AND settle_by > 0 AND settle_by < ? ORDER BY settle_by`
+	queryGuaranteedAt = `SELECT coalesce(sum(guaranteed), 0) FROM attempts WHERE preauth = ? AND business = ? AND guaranteed > 0`
+	execNotLatest     = `UPDATE attempts SET latest = 0 WHERE payment = ? AND business = ? AND latest = 1`
 )
 
 // Attempt returns the attempt of that request. The error wraps ErrNotFound.
@@ -147,6 +151,24 @@ func (s *Store) AttemptsWith(ctx context.Context, business, paymentID preauth.ID
 // PROVISIONAL, oldest first.
 func (s *Store) UnfinishedAttempts(ctx context.Context) ([]Attempt, error) {
 	return s.attempts(ctx, queryUnfinished)
+}
+
+// HeldPast returns the attempts that still hold money although their
+// settle_by is before signed, a time of the backend, oldest first.
+func (s *Store) HeldPast(ctx context.Context, signed time.Time) ([]Attempt, error) {
+	return s.attempts(ctx, queryHeld, ms(signed))
+}
+
+// GuaranteedAt returns how much of the guarantee of a pre-authorization this
+// customer's vouchers to one till, by its device id, have used, in minor
+// units; cancelled ones count, as they do at the till.
+func (s *Store) GuaranteedAt(ctx context.Context, preauthID, business preauth.ID) (int64, error) {
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	return one(ctx, s, func(r row) (n int64, err error) { return n, r.Scan(&n) }, queryGuaranteedAt, fixed(preauthID), fixed(business))
 }
 
 func (s *Store) attempts(ctx context.Context, query string, args ...any) ([]Attempt, error) {

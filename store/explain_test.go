@@ -27,6 +27,8 @@ func TestPlans(t *testing.T) {
 		{"attempts of a payment", queryAttemptsOf, ""},
 		{"attempts with a till", queryAttemptsWith, ""},
 		{"unfinished attempts", queryUnfinished, ""},
+		{"holds past their time", queryHeld, ""},
+		{"guarantee used at one till", queryGuaranteedAt, ""},
 		{"sale", querySale, ""},
 		{"open sale", queryOpenSale, ""},
 		{"asks of a sale", queryAsksIn, ""},

@@ -99,7 +99,7 @@ func tooLate(s *stage) {
 	s.part()
 	s.later(16)
 	s.ann.goesOnline()
-	s.ann.becomes(p, "REJECTED")
+	s.ann.becomes(p, "RELEASED")
 	s.ann.balanceIs("500.00")
 	s.till.goesOnline()
 	s.till.becomes(p, "REJECTED")

@@ -105,12 +105,12 @@ var customer = map[State]map[CustomerEvent]customerEdge{
 		CancelReceived:   {Cancelled, NoteCancelled},
 		VerdictSettled:   {Settled, NoteSettled},
 		VerdictCancelled: {Cancelled, NoteCancelled},
+		SettleByPassed:   {Released, ""}, // no reversal can pay it any more
 	},
 	Released: {
 		CancelOtherPaid:  {OtherPaid, NoteAnotherUserPaid},
 		CancelReceived:   {Cancelled, NoteCancelled},
 		VerdictSettled:   {Settled, NoteSettled},
-		VerdictRejected:  {Rejected, NoteRejected},
 		VerdictCancelled: {Cancelled, NoteCancelled},
 	},
 }
@@ -162,7 +162,7 @@ func (a Attempt) absorbs(ev CustomerEvent) bool {
 	case CancelReceived, CancelOtherPaid:
 		return true // never dropped: stored and handed in, in every state
 	case VerdictRejected:
-		return a.State == Rejected || a.outranks(ev)
+		return a.State == Rejected || a.State == Released || a.outranks(ev)
 	case VerdictCancelled:
 		return a.State.Status() == Withdrawn || a.State == Expired
 	}

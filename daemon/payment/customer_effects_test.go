@@ -111,12 +111,13 @@ var customerEffects = map[State]map[CustomerEvent]string{
 		VerdictSettled:   `SETTLED, notified true, settled 1000, log PaymentSuccessful, log PaymentSettled`,
 		VerdictRejected:  `nothing`,
 		VerdictCancelled: `CANCELLED, because "REQUEST_CANCELLED", log PaymentCancelled REQUEST_CANCELLED`,
+		SettleByPassed:   `RELEASED, because "RELEASED"`,
 	},
 	Released: {
 		CancelOtherPaid:  `OTHER_PAID, cancel true, because "OTHER_PAID", log AnotherUserPaid OTHER_PAID, hand in CANCEL`,
 		CancelReceived:   `CANCELLED, cancel true, because "USER", log PaymentCancelled USER, hand in CANCEL`,
 		VerdictSettled:   `SETTLED, notified true, settled 1000, log PaymentSuccessful, log PaymentSettled`,
-		VerdictRejected:  `REJECTED, because "EXHAUSTED", log PaymentRejected EXHAUSTED`,
+		VerdictRejected:  `nothing`,
 		VerdictCancelled: `CANCELLED, because "REQUEST_CANCELLED", log PaymentCancelled REQUEST_CANCELLED`,
 	},
 }

@@ -200,7 +200,7 @@ func (w *world) agreement() error {
 			case VerdictSettled:
 				ok = ok && a.State == Settled
 			case VerdictRejected:
-				ok = ok && a.State == Rejected
+				ok = ok && (a.State == Rejected || a.State == Released) // either way nothing was paid
 			case VerdictCancelled:
 				ok = ok && a.State.Status() == Withdrawn || a.State == Expired
 			default:

@@ -28,6 +28,8 @@ func TestCustomerStories(t *testing.T) {
 		{"so does a backend-signed time past settle_by", []CustomerEvent{Accept, SettleByPassed}, Released, Free, nil},
 		{"and the backend's CANCELLED", []CustomerEvent{Accept, VerdictCancelled}, Cancelled, Free, nil},
 		{"a rejected voucher may yet be paid", []CustomerEvent{Accept, VerdictRejected}, Rejected, Held, nil},
+		{"but not past settle_by: its hold ends", []CustomerEvent{Accept, VerdictRejected, SettleByPassed}, Released, Free, nil},
+		{"and a late REJECTED does not take it again", []CustomerEvent{Accept, SettleByPassed, VerdictRejected}, Released, Free, nil},
 		{"and is, by a reversal elsewhere", []CustomerEvent{Accept, VerdictRejected, VerdictSettled}, Settled, Spent, nil},
 		{"a released one may have been paid", []CustomerEvent{Accept, SettleByPassed, VerdictSettled}, Settled, Spent, nil},
 		{"SETTLED waits for the verdict on its Cancel", []CustomerEvent{Accept, VerdictSettled, CancelReceived}, Settled, Spent, nil},

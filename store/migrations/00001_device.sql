@@ -105,6 +105,10 @@ CREATE UNIQUE INDEX attempts_live ON attempts (business, payment)
     WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'SETTLED', 'REJECTED') AND cancel = 0;
 CREATE INDEX attempts_unfinished ON attempts (created_at, state)
     WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL');
+-- Holds, by when they end at the latest; a Charge holds nothing.
+CREATE INDEX attempts_held ON attempts (settle_by)
+    WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'REJECTED') AND settle_by > 0;
+CREATE INDEX attempts_at_till ON attempts (preauth, business, guaranteed) WHERE guaranteed > 0;
 CREATE INDEX attempts_unacked ON attempts (preauth, cancel_order)
     WHERE cancel_order > 0 AND cancel_acked = 0;
 CREATE INDEX attempts_list ON attempts (created_at, request) WHERE latest = 1;

@@ -95,6 +95,9 @@ CREATE UNIQUE INDEX attempts_live ON attempts (business, payment)
     WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'SETTLED', 'REJECTED') AND cancel = 0;
 CREATE INDEX attempts_unfinished ON attempts (created_at, state)
     WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL');
+CREATE INDEX attempts_held ON attempts (settle_by)
+    WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'REJECTED') AND settle_by > 0;
+CREATE INDEX attempts_at_till ON attempts (preauth, business, guaranteed) WHERE guaranteed > 0;
 CREATE INDEX attempts_unacked ON attempts (preauth, cancel_order)
     WHERE cancel_order > 0 AND cancel_acked = 0;
 CREATE INDEX attempts_list ON attempts (created_at, request) WHERE latest = 1;
@@ -185,8 +188,8 @@ CREATE TABLE unsettled (
     total      INTEGER NOT NULL CHECK (total >= 0),
     guaranteed INTEGER NOT NULL CHECK (guaranteed >= 0)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-21 10:00:23');
-INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-21 10:00:23');
+INSERT INTO goose_db_version VALUES (1, 0, 1, '2026-11-21 11:00:13');
+INSERT INTO goose_db_version VALUES (2, 1, 1, '2026-11-21 11:00:13');
 INSERT INTO head VALUES (1, 'business', 2, 3, 1795251601000, 1);
 INSERT INTO identity VALUES (1, X'63657274', NULL, X'020000000000000000000000000000000000000000000000000000000000000000', NULL, NULL, 'https://backend.example', 0);
 INSERT INTO sales VALUES (1, X'CC425EB8A72641EC72DF72DFB5B290E3', 'PROVISIONAL', 2, X'35747E846035960148C0E53AA1102783589B85020EB47EBD8078DDB2A9CAB41F', 0, 600, 0, '', 1795251601000, 1200, 'USD', 'order 1', 'PREFER_ONLINE', 0, 0, NULL, 0, NULL, 1795251601000, 1795251661000);

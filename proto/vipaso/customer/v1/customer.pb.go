@@ -262,7 +262,8 @@ type PreAuthorization struct {
 	Spent string `protobuf:"bytes,5,opt,name=spent,proto3" json:"spent,omitempty"`
 	// What unsettled vouchers hold.
 	Held string `protobuf:"bytes,6,opt,name=held,proto3" json:"held,omitempty"`
-	// What may still be spent.
+	// What is neither spent nor held: it may be spent while AVAILABLE, and
+	// returns at settle_by.
 	Remaining string `protobuf:"bytes,7,opt,name=remaining,proto3" json:"remaining,omitempty"`
 	// ISO 4217 code of every amount here.
 	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
