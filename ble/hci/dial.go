@@ -16,18 +16,18 @@ const (
 	// dialLimit bounds the time until an advertisement is heard and answered,
 	// cancelLimit the time until a connection turns up that came too late to
 	// be cancelled.
-	dialLimit   = 3 * time.Second
+	dialLimit   = 2 * time.Second
 	cancelLimit = time.Second
 )
 
 // Parameters of our connections: interval 15 to 30 ms, no latency, supervision
-// 2 s; while dialling, the radio listens half of each 60 ms.
+// 2 s; while dialling, the radio listens all the time.
 const (
 	intervalMin = 12 // in units of 1.25 ms
 	intervalMax = 24
 	supervision = 200 // in units of 10 ms
 	scanEvery   = 0x60
-	scanFor     = 0x30
+	scanFor     = 0x60
 )
 
 // Dial implements link.Radio.
