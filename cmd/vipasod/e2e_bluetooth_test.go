@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vipaso/vipasod/ble/testbed"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // airwaves are virtual adapters of this machine's kernel: the first is the
@@ -212,4 +213,58 @@ func TestVMUnplugged(t *testing.T) {
 	})
 	s.till.request(t, "4.00", "--timeout", "30s")
 	s.customers[0].holds(t, "0.00", "7.00", "93.00")
+}
+
+// TestVMKilledAtEachStep kills a daemon or its radio process as soon as a step
+// of a payment is stored. By the air alone each payment is made once.
+func TestVMKilledAtEachStep(t *testing.T) {
+	s := newBluetoothShop(t, airwaves(t, 2), "ann")
+	ann := s.customers[0]
+	ann.accepting(t)
+	radio := func(d *device) func(*testing.T) {
+		return func(t *testing.T) {
+			if err := syscall.Kill(d.radioProcess(t), syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	count := 0
+	for _, step := range []struct {
+		name   string
+		kill   func(*testing.T)
+		stores *device
+		event  string
+	}{
+		{"the till, when the request is shown", s.till.restart, ann, "payment_request_received"},
+		{"the customer, when the request is shown", ann.restart, ann, "payment_request_received"},
+		{"the till, when the customer has promised", s.till.restart, ann, "payment_accepted"},
+		{"the customer, when it has promised", ann.restart, ann, "payment_accepted"},
+		{"the customer, when the till has the voucher", ann.restart, s.till, "payment_successful"},
+		{"the till's radio, when the request is shown", radio(s.till), ann, "payment_request_received"},
+		{"the customer's radio, when it has promised", radio(ann), ann, "payment_accepted"},
+		{"the till's radio, when it has the voucher", radio(s.till), s.till, "payment_successful"},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			log := step.stores.follow(t, "listen", "--after", last(t, step.stores), "--types", step.event)
+			asking := s.till.follow(t, "pay", "request", "10.00", "USD", "--timeout", "60s")
+			log.event(t, step.event, "")
+			begin := time.Now()
+			step.kill(t)
+			if code := asking.exit(t); code != 0 {
+				t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
+			}
+			id := read[paymentv1.Payment](t, asking.out.text()).GetPaymentId()
+			ann.becomes(t, id, provisional)
+			count++
+			t.Logf("both have the end of it after %s", time.Since(begin).Round(time.Millisecond))
+		})
+	}
+	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 10*count), fmt.Sprintf("%d.00", 100-10*count))
+	s.startBackend(t)
+	for _, p := range s.till.payments(t) {
+		s.till.becomes(t, p.GetPaymentId(), settled)
+		ann.becomes(t, p.GetPaymentId(), settled)
+		s.settledOnce(t, s.till, ann, p.GetPaymentId(), "10.00")
+	}
+	s.sound(t)
 }
