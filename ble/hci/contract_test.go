@@ -13,11 +13,11 @@ import (
 // TestRadio holds go-ble on virtual controllers to the contract of all radios.
 func TestRadio(t *testing.T) {
 	for name, cfg := range map[string]testbed.Config{
-		"at once":     {},
 		"paced":       {Paced: true},
 		"few buffers": {Paced: true, Buffers: 3, BufferLen: 27},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			linktest.TestRadio(t, func(t *testing.T, n int) []link.Radio {
 				_, radios := benchRadios(t, cfg, n)
 				return asLinks(radios)

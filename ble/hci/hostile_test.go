@@ -155,6 +155,7 @@ func (a *attack) served(begin time.Time) {
 // TestHarmless sends what has made go-ble hang, panic or freeze, and is taken
 // without the end of the connection.
 func TestHarmless(t *testing.T) {
+	t.Parallel()
 	b, radios := benchRadios(t, testbed.Config{Paced: true}, 1+1)
 	wallet := radios[1]
 	a := &attack{T: t, bench: b, till: radios[0], wallet: wallet}
@@ -187,6 +188,7 @@ func TestHarmless(t *testing.T) {
 // TestIdleCentral holds the only place of a customer without subscribing: it
 // is put out, and others are served.
 func TestIdleCentral(t *testing.T) {
+	t.Parallel()
 	b, radios := benchRadios(t, testbed.Config{}, 2)
 	a := &attack{T: t, bench: b, till: radios[0], wallet: radios[1]}
 	adv := link.Advertisement{On: true, ServiceData: link.Beacon{Version: 1, BaseHandle: link.DefaultBaseHandle}.Encode()}
@@ -201,6 +203,7 @@ func TestIdleCentral(t *testing.T) {
 // TestHostileAdvertisement floods a scanner with fields that go-ble's parser
 // spins or panics on (P13, H1).
 func TestHostileAdvertisement(t *testing.T) {
+	t.Parallel()
 	b, radios := benchRadios(t, testbed.Config{}, 2)
 	a := &attack{T: t, bench: b, till: radios[0], wallet: radios[1]}
 	a.ok(a.till.Scan(t.Context(), true))
@@ -219,6 +222,7 @@ func TestHostileAdvertisement(t *testing.T) {
 // TestSendWhileEnding sends values to a link that ends meanwhile (H6, H7): no buffer of
 // the controller is lost, so links after it can send.
 func TestSendWhileEnding(t *testing.T) {
+	t.Parallel()
 	a := newAttack(t)
 	for i := range 12 {
 		c, p := a.central, a.peri
@@ -245,6 +249,7 @@ func TestSendWhileEnding(t *testing.T) {
 
 // TestSilentController: the radio fails soon after its controller hangs (H8).
 func TestSilentController(t *testing.T) {
+	t.Parallel()
 	b, radios := benchRadios(t, testbed.Config{}, 1)
 	b.Do(func(air *testbed.Air) { air.Mute(0) })
 	begin := time.Now()
