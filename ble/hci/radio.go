@@ -211,9 +211,14 @@ func (r *Radio) remove(g *guard) {
 	delete(r.guards, g)
 	r.mu.Unlock()
 	if g.role == peripheral {
-		go r.show() // advertise again; we may be on the reader of the socket
+		time.AfterFunc(silentFor, func() { r.show() }) // advertise again
 	}
 }
+
+// silentFor is how long nothing is advertised after the end of a link. Mostly
+// something else is wished for soon: whoever heard the old advertisement
+// meanwhile would dial an address that is no more.
+const silentFor = 200 * time.Millisecond
 
 // note counts a refusal and remembers that there was a peer.
 func (r *Radio) note(what string) {
