@@ -3,6 +3,7 @@
 package hci
 
 import (
+	"os"
 	"testing"
 
 	"github.com/vipaso/vipasod/ble/link"
@@ -61,11 +62,35 @@ func TestVMOpen(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	first.Close() // the kernel blocks no adapter that is in use this way
+	block(t, true)
+	o.Adapter = k.Names[0]
+	if _, err := Open(t.Context(), o); reasonOf(err) != reasonRfkill {
+		t.Errorf("switched off: %v", err)
+	}
+	block(t, false)
+	if first, err = Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
 	if err := k.Unplug(0); err != nil {
 		t.Fatal(err)
 	}
 	<-first.Done()
 	if err := first.Err(); reasonOf(err) != reasonMissing {
 		t.Errorf("after the adapter was unplugged: %v", err)
+	}
+}
+
+// block switches all Bluetooth off, or on again, as airplane mode does: it
+// writes a struct rfkill_event to /dev/rfkill.
+func block(t *testing.T, off bool) {
+	t.Helper()
+	soft := byte(0)
+	if off {
+		soft = 1
+	}
+	const bluetooth, changeAll = 2, 3
+	if err := os.WriteFile("/dev/rfkill", []byte{0, 0, 0, 0, bluetooth, changeAll, soft, 0}, 0); err != nil {
+		t.Fatal(err)
 	}
 }
