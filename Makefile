@@ -96,6 +96,7 @@ fmt-check:
 
 vet: prerequisites
 	$(GO) vet ./...
+	$(GO) vet -tags vm ./ble/... ./cmd/vipasod
 
 staticcheck: prerequisites
 	$(TOOL) staticcheck ./...
