@@ -279,3 +279,57 @@ func TestVMKilledAtEachStep(t *testing.T) {
 	}
 	s.sound(t)
 }
+
+// TestVMHostile breaks the radio process of either side, by radio and while
+// the customer decides: the payment is made all the same, and once.
+func TestVMHostile(t *testing.T) {
+	k := airwaves(t, 2)
+	s := newBluetoothShop(t, k, "ann")
+	ann := s.customers[0]
+	ann.accepting(t, "--after", "1500ms")
+	fragment := func(handle uint16, data ...byte) []byte { // the first of an L2CAP packet
+		return append([]byte{2, byte(handle), byte(handle>>8) | 0x20, byte(len(data)), 0}, data...)
+	}
+	count := 0
+	for _, attack := range []struct {
+		name   string
+		victim int // controller
+		data   []byte
+		times  int
+	}{
+		{"a fragment of 2 bytes to the till", 0, []byte{1, 0}, 1},
+		{"a fragment of 2 bytes to the customer", 1, []byte{1, 0}, 1},
+		{"a signal beyond its packet to the customer", 1, []byte{4, 0, 5, 0, 6, 1, 0xff, 0xff}, 1},
+		{"fragments that are never continued to the customer", 1, []byte{0x64, 0, 4, 0, 1}, 60},
+		{"fragments that are never continued to the till", 0, []byte{0x64, 0, 4, 0, 1}, 60},
+		{"an execute without prepare to the customer", 1, []byte{2, 0, 4, 0, 0x18, 1}, 1},
+		{"an empty PDU to the till", 0, []byte{0, 0, 4, 0}, 1},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			log := ann.follow(t, "listen", "--after", last(t, ann), "--types", "payment_request_received")
+			asking := s.till.follow(t, "pay", "request", "5.00", "USD", "--timeout", "60s")
+			log.event(t, "payment_request_received", "")
+			begin := time.Now()
+			k.Do(func(air *testbed.Air) {
+				for _, handle := range air.Handles(attack.victim) {
+					for range attack.times {
+						air.Inject(attack.victim, fragment(handle, attack.data...))
+					}
+				}
+			})
+			if code := asking.exit(t); code != 0 {
+				t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
+			}
+			ann.becomes(t, read[paymentv1.Payment](t, asking.out.text()).GetPaymentId(), provisional)
+			count++
+			t.Logf("paid %s after the attack", time.Since(begin).Round(time.Millisecond))
+			for _, d := range []*device{s.till, ann} {
+				if !d.daemon.running() {
+					t.Errorf("%s is dead", d.name)
+				}
+			}
+		})
+	}
+	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 5*count), fmt.Sprintf("%d.00", 100-5*count))
+	t.Logf("restarts of the radio process: till %d, customer %d", s.till.status(t).GetRadio().GetRestarts(), ann.status(t).GetRadio().GetRestarts())
+}
