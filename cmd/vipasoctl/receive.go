@@ -110,7 +110,14 @@ func (r *receiving) open(ctx context.Context, cause error, opts ...grpc.CallOpti
 	if cause != nil && reasonOf(cause) != catalogue.WatchExpired {
 		req.AfterSequence = &r.last
 	}
-	return r.app.conn.customer().ReceivePaymentRequestsViaBle(ctx, req, opts...)
+	stream, err := r.app.conn.customer().ReceivePaymentRequestsViaBle(ctx, req, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if md, err := stream.Header(); err == nil && md != nil { // else the first read says what is wrong
+		r.app.progress("listening for payment requests; ^C stops")
+	}
+	return stream, nil
 }
 
 // take prints one event and does what follows from it.

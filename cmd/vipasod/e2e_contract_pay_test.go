@@ -109,11 +109,10 @@ func single(t *testing.T, s *shop) {
 // has withdrawn it. It goes on, and pays the next one.
 func lateAccept(t *testing.T, s *shop) {
 	ann := s.customers[0]
-	watch, slow := ann.receive(t), ann.accepting(t)
-	eventually(t, patience, "somebody listens", func() (bool, string) {
-		r := ann.status(t).GetRadio()
-		return r.GetAdvertising(), r.String()
-	})
+	watch, slow := ann.receive(t, "-v"), ann.accepting(t, "-v")
+	for _, p := range []*process{watch, slow} {
+		p.awaitLog(t, "it listens", func(text string) bool { return strings.Contains(text, "listening") })
+	}
 	slow.signal(t, syscall.SIGSTOP)
 	asking := s.till.follow(t, "pay", "request", "2.00", "USD")
 	_, e := watch.event(t, "payment_request_received", "")
