@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"os"
@@ -132,6 +133,7 @@ func runRadio(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	stdlog.SetOutput(io.Discard) // the library writes a line for much that strangers send
 	conn, err := radio.Inherited()
 	if err != nil {
 		return usageError{err}
