@@ -148,15 +148,24 @@ func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Ver
 	return err
 }
 
+// chargeMargin is how long after its request ended a Charge could at the very
+// latest have been taken: the till registered the payment before it asked, and
+// the backend takes a Charge within 10 minutes of that.
+const chargeMargin = time.Hour
+
 // Postpone stores when items are tried next, and why not now. A question
 // about a hold that has ended by settle_by, which the backend could not
-// answer, is asked no more.
+// answer, is asked no more. A Charge that the backend does not know when it
+// could not take it any more ends here: it holds nothing, but it counts.
 func (d *Device) Postpone(ctx context.Context, items []outbox.Item) error {
 	rows := make([]store.Item, 0, len(items))
 	var done []store.ItemKey
 	for _, it := range items {
 		if !d.business() && it.Error == "" && it.Key.Kind == payment.ItemClaim {
 			a, err := d.store.Attempt(ctx, it.Key.Request)
+			if err == nil && a.Charge && a.State == payment.Authorized && a.ExpiresAt.Add(chargeMargin).Before(d.clock.Floor()) {
+				a, err = d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.SettleByPassed}, nil)
+			}
 			if err == nil && a.State == payment.Released {
 				done = append(done, store.ItemKey(it.Key))
 				continue

@@ -98,7 +98,7 @@ func amounts(p *paymentv1.Payment, currency string, amount, tip, guaranteed, set
 	switch {
 	case s == payment.Settled && settled > 0:
 		p.Guaranteed, p.SettledAmount = text(settled), text(settled)
-	case s == payment.Provisional, s == payment.Settled:
+	case s == payment.Provisional:
 		p.Guaranteed, p.AtRisk = text(guaranteed), text(amount+tip-guaranteed)
 	}
 }

@@ -141,6 +141,9 @@ func saleRequestOf(req *businessv1.SendPaymentRequestViaBleRequest) (saleRequest
 		return q, err
 	}
 	q.amount = amount.Minor
+	if err := inField("payment_reference", preauth.CheckText(req.GetPaymentReference())); err != nil {
+		return q, err
+	}
 	if q.tag, err = tagIn(req.GetTagId()); err != nil {
 		return q, err
 	}

@@ -110,6 +110,9 @@ func (s *customerService) DeclinePayment(ctx context.Context, req *customerv1.De
 	if err != nil {
 		return nil, err
 	}
+	if err := inField("reason", preauth.CheckText(req.GetReason())); err != nil {
+		return nil, err
+	}
 	a, err := s.d.decline(ctx, call, id, req.GetReason())
 	if err != nil {
 		return nil, err

@@ -50,17 +50,27 @@ func (s *shape) currency(field, code string) {
 	}
 }
 
-// text refuses what could deceive a reader: control and direction characters,
-// and what breaks a line.
-func (s *shape) text(field, v string) {
+// ErrText: a name, reference or reason that cannot travel.
+var ErrText = refusal("FIELD_INVALID", "not one short line of plain text")
+
+// CheckText refuses a name, reference or reason that is longer than TextMax
+// bytes or could deceive a reader: one with control or direction characters,
+// or with a line break. The error wraps ErrText.
+func CheckText(v string) error {
 	if len(v) > TextMax {
-		s.wrong(field, fmt.Sprintf("has %d bytes", len(v)))
+		return fmt.Errorf("%d bytes: %w", len(v), ErrText)
 	}
 	for _, r := range v {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
-			s.wrong(field, "has a control character")
-			return
+			return fmt.Errorf("control character %U: %w", r, ErrText)
 		}
+	}
+	return nil
+}
+
+func (s *shape) text(field, v string) {
+	if err := CheckText(v); err != nil {
+		s.wrong(field, err.Error())
 	}
 }
 
@@ -120,6 +130,7 @@ func checkShape(m proto.Message) error {
 func (s *shape) price(amount, tip int64, currency string) {
 	s.amount("amount", amount, 1)
 	s.amount("tip", tip, 0)
+	s.is("amount and tip", amount <= money.MaxMinor-tip) // a verdict must be able to name the sum
 	s.currency("currency", currency)
 }
 

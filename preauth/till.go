@@ -157,11 +157,11 @@ func (t Till) checkAnswer(c PreauthCert, v Voucher) error {
 // checkPrice compares amount and tip with what the request allows.
 func checkPrice(r Request, amount, tip int64) error {
 	if amount != r.Body.Amount {
-		return fmt.Errorf("%d asked, %d offered: %w", r.Body.Amount, amount, ErrAmount)
+		return fmt.Errorf("%s asked, %s offered: %w", money.Format(r.Body.Amount, r.Body.Currency), money.Format(amount, r.Body.Currency), ErrAmount)
 	}
 	p := r.Body.GetTip()
 	if tip < 0 || tip > money.MaxMinor || tip > 0 && !p.GetAllowed() || p.GetMax() > 0 && tip > p.GetMax() {
-		return fmt.Errorf("tip of %d: %w", tip, ErrTip)
+		return fmt.Errorf("tip of %s %s: %w", money.Format(tip, r.Body.Currency), r.Body.Currency, ErrTip)
 	}
 	return nil
 }

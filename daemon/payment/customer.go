@@ -150,6 +150,9 @@ func (a Attempt) edge(ev CustomerEvent) (e customerEdge, ok bool) {
 	if a.outranks(ev) || a.Charge && ev == ReceiptStored {
 		return customerEdge{}, false
 	}
+	if a.State == Settled && a.Settled == 0 && ev == VerdictRejected {
+		return customerEdge{Rejected, NoteRejected}, true // only the till had said SETTLED
+	}
 	e, ok = customer[a.State][ev]
 	return e, ok
 }

@@ -15,7 +15,7 @@ func ruleOfAttempt(a, next Attempt, in CustomerInput, fx Effects) error {
 		return errors.New("funds are bound without a voucher")
 	case from == Held && to == Free && !proof(in.Event):
 		return errors.New("a hold was freed without proof")
-	case from == Spent && to != Spent && in.Event != VerdictCancelled:
+	case from == Spent && to != Spent && in.Event != VerdictCancelled && !(a.Settled == 0 && to == Held): // only its till had called it spent
 		return errors.New("a captured hold was freed without a reversal")
 	case from == Free && to != Free && in.Event != Accept && !(a.State == Released && backend):
 		return errors.New("funds were bound by something else than a voucher")

@@ -43,6 +43,7 @@ func TestCustomerStories(t *testing.T) {
 		{"a no is answered with a Cancel", []CustomerEvent{Decline, CancelReceived}, Declined, Free, nil},
 		{"a receipt without a voucher is nonsense", []CustomerEvent{ReceiptStored}, Requested, Free, ErrState},
 		{"so is a verdict", []CustomerEvent{VerdictSettled}, Requested, Free, ErrState},
+		{"a till that lies about SETTLED is corrected", []CustomerEvent{Accept, ReceiptSettled, VerdictRejected}, Rejected, Held, nil},
 		{"SETTLED and then REJECTED is for people to see", []CustomerEvent{Accept, VerdictSettled, VerdictRejected}, Settled, Spent, ErrState},
 	}
 	for _, tt := range tests {
