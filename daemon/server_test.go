@@ -168,7 +168,6 @@ func TestServerValidates(t *testing.T) {
 		{"amount", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.Amount = strings.Repeat("1", 65) }},
 		{"currency", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.Currency = "US DOLLAR" }},
 		{"payment_reference", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.PaymentReference = strings.Repeat("ä", 33) }},
-		{"payment_reference", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.PaymentReference = "scanned\n" }},
 		{"policy", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.Policy = 9 }},
 		{"tag_id", func(r *businessv1.SendPaymentRequestViaBleRequest) { r.TagId = "table 4" }},
 		{"tip.max", func(r *businessv1.SendPaymentRequestViaBleRequest) {

@@ -42,6 +42,18 @@ func streaming(t *testing.T, ctx context.Context, c businessv1.BusinessServiceCl
 	return stream, first.GetPaymentId()
 }
 
+// A barcode scanner adds what nobody sees: it would make a request that no
+// customer's device accepts.
+func TestSendPaymentRequestReadsTheReference(t *testing.T) {
+	client := newBench(t, asTill, nil).business(cashier)
+	for _, reference := range []string{"scanned\n", "a\x1bb", "\u202eelbat"} {
+		req := asking("reference " + reference)
+		req.PaymentReference = reference
+		_, err := client.SendPaymentRequestViaBle(t.Context(), req)
+		wantField(t, reference, err, "FIELD_INVALID", "payment_reference")
+	}
+}
+
 func TestSendPaymentRequestReadsAmounts(t *testing.T) {
 	client := newBench(t, asTill, nil).business(cashier)
 	for _, tt := range []struct{ amount, currency, tip, reason, field string }{
