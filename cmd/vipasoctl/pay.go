@@ -168,6 +168,9 @@ func firmness(p *paymentv1.Payment) string {
 	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
 		return "finality   PROVISIONAL: " + shares
 	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
+		if p.GetSettledAmount() == "" {
+			return "finality   SETTLED, says the till; the amount comes with the backend's word"
+		}
 		return "finality   SETTLED: " + sum(p.GetSettledAmount(), p.GetCurrency())
 	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED:
 		return "finality   unconfirmed: the voucher may have arrived; never pay again"
@@ -180,7 +183,7 @@ func firmness(p *paymentv1.Payment) string {
 func nextStep(p *paymentv1.Payment) string {
 	switch p.GetState() {
 	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
-		return "nothing to do. It is handed in when the network returns."
+		return "nothing to do. It is handed in as soon as there is a network."
 	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
 		return "nothing to do."
 	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED, paymentv1.PaymentState_PAYMENT_STATE_AWAITING:
