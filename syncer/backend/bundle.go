@@ -3,6 +3,7 @@ package backend
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vipaso/vipasod/preauth"
@@ -22,6 +23,15 @@ const (
 
 // newest returns the last n of a list that is in order of revocation.
 func newest[E any](all []E, n int) []E { return all[max(0, len(all)-n):] }
+
+// serials are those a bundle has room for. Voids cost a customer nothing, so
+// whoever wants a revocation forgotten could flush it out with them: revoked
+// ones come first, and what room they leave goes to the newest voids. A void
+// that is left out harms nobody but who could spend it still.
+func (r revocations) serials() []uint64 {
+	first := newest(r.revoked, serialsMax)
+	return slices.Concat(first, newest(r.voided, serialsMax-len(first)))
+}
 
 // adopt makes the authority's keys known to the database, once. A root key
 // other than the one the database knows is refused: no device would ever
@@ -80,16 +90,17 @@ func (s *Server) bundle(t Tx, now time.Time) (preauth.TrustBundle, error) {
 	if err != nil {
 		return preauth.TrustBundle{}, err
 	}
-	serials, devices, err := t.revocations()
+	listed, err := t.revocations()
 	if err != nil {
 		return preauth.TrustBundle{}, err
 	}
-	if len(serials) > serialsMax || len(devices) > devicesMax {
-		s.log.ErrorContext(t.ctx, "trust bundle is full, the oldest revocations are left out", "serials", len(serials), "devices", len(devices))
+	if len(listed.revoked) > serialsMax || len(listed.devices) > devicesMax {
+		s.log.ErrorContext(t.ctx, "trust bundle is full, the oldest revocations are left out",
+			"serials", len(listed.revoked), "devices", len(listed.devices))
 	}
 	body := &peerv1.TrustBundle{
 		Epoch: epoch, ServerTimeMs: now.UnixMilli(),
-		RevokedSerials: newest(serials, serialsMax), RevokedDevices: newest(devices, devicesMax),
+		RevokedSerials: listed.serials(), RevokedDevices: newest(listed.devices, devicesMax),
 	}
 	for _, k := range keys {
 		body.Issuers = append(body.Issuers, &peerv1.IssuerKey{

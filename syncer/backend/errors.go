@@ -48,6 +48,9 @@ var (
 	ErrCurrencyMismatch = errors.New("instrument has another currency")
 	// ErrLimitTotal says that the device holds as much as it may.
 	ErrLimitTotal = errors.New("limit of all that may be held")
+	// ErrLimitCount says that the device has as many pre-authorizations as it
+	// may.
+	ErrLimitCount = errors.New("limit of pre-authorizations")
 	// ErrRequestIDReused says that a request id came with other content.
 	ErrRequestIDReused = errors.New("request id was used with other content")
 	// ErrPreauth says that the caller has no such pre-authorization.
@@ -85,6 +88,7 @@ var conditions = []struct {
 	{ErrNotCapable, codes.FailedPrecondition, "NOT_PREAUTH_CAPABLE"},
 	{ErrCurrencyMismatch, codes.FailedPrecondition, "CURRENCY_MISMATCH"},
 	{ErrLimitTotal, codes.ResourceExhausted, "LIMIT_TOTAL"},
+	{ErrLimitCount, codes.ResourceExhausted, "LIMIT_COUNT"},
 	{ErrRequestIDReused, codes.AlreadyExists, "REQUEST_ID_REUSED"},
 	{ErrPreauth, codes.NotFound, "PREAUTH_NOT_FOUND"},
 	{ErrRequestInvalid, codes.InvalidArgument, "REQUEST_INVALID"},

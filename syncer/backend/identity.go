@@ -129,6 +129,17 @@ func shown(ctx context.Context) (preauth.ID, preauth.PublicKey, bool) {
 	return id, preauth.PublicKeyOf(public), ok
 }
 
+// sound refuses a device that was revoked since identify let it in. What
+// certifies or promises something asks again in the transaction that does so:
+// a call may have waited for the one that revoked its device.
+func (t Tx) sound(c caller) error {
+	d, ok, err := t.device(c.device.ID)
+	if err == nil && (!ok || !d.Revoked.IsZero()) {
+		err = fmt.Errorf("device %s: %w", c.device.ID, ErrDeviceRevoked)
+	}
+	return err
+}
+
 // wantCustomer refuses tills, wantBusiness refuses customers.
 func wantCustomer(c caller) error {
 	if c.device.Party.Customer.Zero() {

@@ -17,6 +17,17 @@ import (
 // paymentsMax bounds the vouchers of one pre-authorization.
 const paymentsMax = 1000
 
+// How many pre-authorizations a device may have, those bound to a request
+// aside. The issuer owes its guarantee to every till a pre-authorization was
+// spent at, so a customer and a till who collude can cost it at most the sum
+// of the guarantees of those that can still be claimed, at that till. No
+// guarantee exceeds what was set aside for it, and these two bound how many
+// there are: without them, many small reserves would buy many guarantees.
+const (
+	openMax      = 16 // that can be spent
+	claimableMax = 64 // that can be claimed: voided and run out ones as well
+)
+
 // PreAuthorize sets funds aside and certifies them. The same request id with
 // the same content gets the same certificate again.
 func (s *Server) PreAuthorize(ctx context.Context, r *backendv1.PreAuthorizeRequest) (*backendv1.PreAuthorizeResponse, error) {
@@ -33,6 +44,9 @@ func (s *Server) PreAuthorize(ctx context.Context, r *backendv1.PreAuthorizeRequ
 	}
 	resp := &backendv1.PreAuthorizeResponse{Time: s.signedTime(now)}
 	err := s.store.Write(ctx, func(t Tx) error {
+		if err := t.sound(c); err != nil {
+			return err
+		}
 		h, err := s.reserve(t, c, r, bound, now)
 		if err != nil {
 			return err
@@ -86,7 +100,7 @@ func (s *Server) reserve(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 	case in.Currency != r.Currency:
 		return hold{}, fmt.Errorf("%s on an instrument in %s: %w", r.Currency, in.Currency, ErrCurrencyMismatch)
 	}
-	if err := s.allowed(t, c, r, bound); err != nil {
+	if err := s.allowed(t, c, r, bound, now); err != nil {
 		return hold{}, err
 	}
 	return s.issue(t, c, in, hold{
@@ -97,7 +111,7 @@ func (s *Server) reserve(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 
 // allowed checks what the device may hold at once. What is bound to one
 // request is decided online and no offline risk, so it is not counted.
-func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound preauth.Request) error {
+func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound preauth.Request, now time.Time) error {
 	if !bound.Zero() {
 		known, ok, err := t.request(bound.Hash)
 		if err == nil && ok && !known.cancelled.IsZero() {
@@ -111,6 +125,9 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 	}
 	open, err := t.openHolds(c.device.ID)
 	if err != nil {
+		return err
+	}
+	if err := countAllowed(open, now); err != nil {
 		return err
 	}
 	left := totalMax * unit
@@ -130,6 +147,24 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 	return nil
 }
 
+// countAllowed checks that one more fits beside those that are not closed.
+func countAllowed(all []hold, now time.Time) error {
+	var open, claimable int
+	for _, h := range all {
+		if !h.boundTo.Zero() {
+			continue
+		}
+		claimable++
+		if h.voided.IsZero() && !now.After(h.spendBy) {
+			open++
+		}
+	}
+	if open >= openMax || claimable >= claimableMax {
+		return fmt.Errorf("%d of %d open, %d of %d not settled: %w", open, openMax, claimable, claimableMax, ErrLimitCount)
+	}
+	return nil
+}
+
 // issue reserves the funds, signs the certificate and stores both.
 func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
 	id, err := uuid.NewV7()
@@ -142,10 +177,10 @@ func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
 	if err != nil {
 		return hold{}, err
 	}
-	payment, count := min(h.limit, paymentMax*unit), uint32(paymentsMax)
-	if h.guarantee, err = guarantee(t, peerv1.Assurance_ASSURANCE_SOFTWARE, h.currency); err != nil {
+	if h.guarantee, err = guarantee(t, peerv1.Assurance_ASSURANCE_SOFTWARE, h.currency, h.limit); err != nil {
 		return hold{}, err
 	}
+	payment, count := min(h.limit, paymentMax*unit), uint32(paymentsMax)
 	if !h.boundTo.Zero() {
 		h.spendBy = h.issued.Add(boundLife)
 		h.guarantee, payment, count = h.limit, h.limit, 1
@@ -215,6 +250,9 @@ func (s *Server) VoidPreAuthorization(ctx context.Context, r *backendv1.VoidPreA
 	}
 	resp := &backendv1.VoidPreAuthorizationResponse{Time: s.signedTime(now)}
 	err := s.store.Write(ctx, func(t Tx) error {
+		if err := t.sound(c); err != nil {
+			return err
+		}
 		h, err := s.void(t, c, preauth.ID(r.PreauthId), now)
 		if err != nil {
 			return err
@@ -252,7 +290,7 @@ func (s *Server) void(t Tx, c caller, id preauth.ID, now time.Time) (hold, error
 	if err := t.markVoided(id, now); err != nil {
 		return hold{}, err
 	}
-	if err := t.revokeSerial(h.serial, h.settleBy); err != nil {
+	if err := t.listVoided(h.serial, h.settleBy); err != nil {
 		return hold{}, err
 	}
 	s.log.InfoContext(t.ctx, "pre-authorization voided", "preauth", id)
@@ -260,11 +298,15 @@ func (s *Server) void(t Tx, c caller, id preauth.ID, now time.Time) (hold, error
 }
 
 // guarantee is what the issuer pays per till for a new pre-authorization: a
-// setting per assurance and currency, 0 if it is unset.
-func guarantee(t Tx, a peerv1.Assurance, currency string) (int64, error) {
+// setting per assurance and currency, 0 if it is unset, and never more than
+// was set aside for it. A till and a customer who collude can claim a clone's
+// vouchers without end, and cost the issuer the guarantee: a reserve of one
+// cent must not be enough for that.
+func guarantee(t Tx, a peerv1.Assurance, currency string, limit int64) (int64, error) {
 	text, err := t.setting(guaranteeSetting(a, currency))
 	if err != nil || text == "" {
 		return 0, err
 	}
-	return parseMinor(text)
+	set, err := parseMinor(text)
+	return min(set, limit), err
 }

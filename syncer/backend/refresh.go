@@ -18,6 +18,9 @@ func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backend
 	key := c.key
 	if key.notAfter.Sub(now) < renewBefore {
 		err := s.store.Write(ctx, func(t Tx) (err error) {
+			if err := t.sound(c); err != nil {
+				return err
+			}
 			key, err = s.sign(t, c.device, c.key.signing, c.key.noise, now)
 			return err
 		})
@@ -62,6 +65,9 @@ func (s *Server) RegisterPayment(ctx context.Context, r *backendv1.RegisterPayme
 	}
 	var until time.Time
 	err := s.store.Write(ctx, func(t Tx) (err error) {
+		if err := t.sound(c); err != nil {
+			return err
+		}
 		until, err = t.openWindow(c.device.ID, [16]byte(r.PaymentId), now.Add(chargeTime))
 		return err
 	})

@@ -114,7 +114,7 @@ func TestFullBundleListsTheNewest(t *testing.T) {
 	b := newBench(t, Options{})
 	must(t, b.store.Write(b.ctx, func(t Tx) error {
 		for i := range uint64(serialsMax + 10) {
-			if err := t.revokeSerial(1<<34+i, b.now().Add(day)); err != nil {
+			if err := t.listVoided(1<<34+i, b.now().Add(day)); err != nil {
 				return err
 			}
 		}

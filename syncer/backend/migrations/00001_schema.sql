@@ -99,9 +99,11 @@ CREATE TABLE enrollments (
   created_ms      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What the trust bundle lists, for as long as it matters.
+-- What the trust bundle lists, for as long as it matters. What a revoked
+-- device could spend goes before what customers merely voided.
 CREATE TABLE revocations (
   id        INTEGER PRIMARY KEY,
+  kind      TEXT NOT NULL CHECK (kind IN ('REVOKED', 'VOIDED')),
   serial    INTEGER UNIQUE,
   device_id BLOB UNIQUE REFERENCES devices (id),
   until_ms  INTEGER NOT NULL,
