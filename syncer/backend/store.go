@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 	"net/url"
 	"strings"
 
-	_ "github.com/mattn/go-sqlite3" // the driver of Open
+	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
 )
 
@@ -26,6 +27,27 @@ var (
 	// confirmed, and is therefore not used.
 	ErrDurability = errors.New("database is not durable")
 )
+
+// errTransaction says that a transaction did not begin or end as it should.
+var errTransaction = errors.New("transaction failed")
+
+// broken reports whether err is about the database, or about a caller that
+// does not wait for it, and not about what was to be written: another
+// transaction would fail as well. A broken constraint is about what was to be
+// written.
+func broken(err error) bool {
+	if e := (sqlite3.Error{}); errors.As(err, &e) && e.Code != sqlite3.ErrConstraint {
+		return true
+	}
+	for _, target := range []error{
+		errTransaction, sql.ErrConnDone, sql.ErrTxDone, driver.ErrBadConn, context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
 
 // A Store is the backend's books on SQLite. One connection writes, others
 // read, and further processes may do both beside it.
@@ -130,13 +152,16 @@ func (s *Store) Read(ctx context.Context, f func(Tx) error) error {
 func run(ctx context.Context, db *sql.DB, f func(Tx) error) error {
 	t, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w: %w", errTransaction, err)
 	}
 	if err := f(Tx{ctx: ctx, sql: t}); err != nil {
-		return errors.Join(err, t.Rollback())
+		if undo := t.Rollback(); undo != nil {
+			return fmt.Errorf("%w: %w: %w", err, errTransaction, undo)
+		}
+		return err
 	}
 	if err := t.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w: %w", errTransaction, err)
 	}
 	return nil
 }

@@ -19,44 +19,67 @@ const (
 	reasonConflict = "CLAIM_CONFLICT"
 	// The certificate is genuine, but these books do not know it.
 	reasonPreauth = "PREAUTH_NOT_FOUND"
+	// The till's certificate is genuine, but these books do not know the till.
+	reasonTill = "NOT_FOUND"
+	// Judging the item failed here; the log says how.
+	reasonInternal = "INTERNAL"
 )
 
 // Submit settles claims and records Cancels. Each item is one transaction;
 // handing it in again gives the recorded verdict, so an answer that got lost
-// costs nothing. Who carries an item in does not matter.
+// costs nothing. Who carries an item in does not matter. An item that cannot
+// be judged gets a reason and costs the others nothing; only when the database
+// fails does the call.
 func (s *Server) Submit(ctx context.Context, r *backendv1.SubmitRequest) (*backendv1.SubmitResponse, error) {
 	at := s.now()
 	items, err := s.verify(ctx, r.Items)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Sweep(ctx); err != nil {
+	if err := s.Sweep(ctx); broken(err) {
 		return nil, err
+	} else if err != nil { // a claim closes what it draws on itself
+		s.log.ErrorContext(ctx, "sweep failed", "error", err)
 	}
 	reasons := make([]string, len(items))
 	for i, it := range items {
 		if it.err != nil {
-			s.log.InfoContext(ctx, "item not judged", "error", it.err)
-			reasons[i] = preauth.Code(it.err)
+			reasons[i] = s.unjudgedFor(ctx, it.err)
 			continue
 		}
 		err := s.store.Write(ctx, func(t Tx) (err error) {
 			reasons[i], err = s.settle(t, it, at)
 			return err
 		})
-		if err != nil {
+		if broken(err) {
 			return nil, fmt.Errorf("settle request %s: %w", it.request.Hash, err)
+		}
+		if err != nil {
+			reasons[i] = s.unjudgedFor(ctx, fmt.Errorf("settle request %s: %w", it.request.Hash, err))
 		}
 	}
 	return s.answer(ctx, items, reasons, at)
 }
 
+// unjudgedFor is the reason an item gets that cannot be judged.
+func (s *Server) unjudgedFor(ctx context.Context, err error) string {
+	if !unjudged(err) {
+		s.log.ErrorContext(ctx, "item failed", "error", err)
+		return reasonInternal
+	}
+	s.log.InfoContext(ctx, "item not judged", "error", err)
+	return preauth.Code(err)
+}
+
 // settle brings one item into the books. It returns why the item itself got
 // no verdict, or nothing.
 func (s *Server) settle(t Tx, it handed, at time.Time) (string, error) {
-	r, err := s.know(t, it, at)
+	r, known, err := s.know(t, it, at)
 	if err != nil {
 		return "", err
+	}
+	if !known {
+		return reasonTill, nil
 	}
 	if !it.cancel.Zero() {
 		if err := t.putCancel(r.hash, r.till, it.cancel.Body.Reason.String(), it.cancel.Bytes, at); err != nil {
@@ -78,11 +101,16 @@ func (s *Server) settle(t Tx, it handed, at time.Time) (string, error) {
 }
 
 // know stores the Request if it is new, and judges a Cancel that arrived
-// before it.
-func (s *Server) know(t Tx, it handed, at time.Time) (request, error) {
-	r, ok, err := t.request(it.request.Hash)
-	if err != nil || ok {
-		return r, err
+// before it. It reports false for a Request of a till that the books do not
+// know as that business's, which an older copy of the books may not.
+func (s *Server) know(t Tx, it handed, at time.Time) (r request, known bool, err error) {
+	r, known, err = t.request(it.request.Hash)
+	if err != nil || known {
+		return r, known, err
+	}
+	till, known, err := t.device(preauth.ID(it.till.Body.DeviceId))
+	if err != nil || !known || till.Party.Business != preauth.ID(it.till.Body.BusinessId) {
+		return r, false, err
 	}
 	b := it.request.Body
 	r = request{
@@ -91,13 +119,13 @@ func (s *Server) know(t Tx, it handed, at time.Time) (request, error) {
 		bytes: it.request.Bytes, received: at,
 	}
 	if err := t.putRequest(r); err != nil {
-		return r, err
+		return r, false, err
 	}
 	kept, err := t.cancelBy(r.hash, r.till)
 	if err != nil || !kept {
-		return r, err
+		return r, true, err
 	}
-	return r, s.cancel(t, r.hash, at)
+	return r, true, s.cancel(t, r.hash, at)
 }
 
 // answer reads what stands for each item, after all of them: a later item may

@@ -60,10 +60,10 @@ func (s *Server) verify(ctx context.Context, items []*backendv1.Item) ([]handed,
 			it, err := s.open(ctx, item)
 			it.err = err
 			all[i] = it
-			if unjudged(err) {
-				return nil
+			if broken(err) {
+				return err
 			}
-			return err
+			return nil
 		})
 	}
 	return all, g.Wait()
@@ -193,7 +193,17 @@ func (s *Server) openCharge(ctx context.Context, it *handed, b []byte) (err erro
 	if preauth.Hash(c.RequestHash) != it.request.Hash {
 		return fmt.Errorf("charge: %w", errParts)
 	}
-	return s.signedBy(ctx, preauth.ID(c.CustomerDeviceId), it.charge.KeyID(), it.charge.VerifiedBy)
+	payer := preauth.ID(c.CustomerDeviceId)
+	if err := s.signedBy(ctx, payer, it.charge.KeyID(), it.charge.VerifiedBy); err != nil {
+		return err
+	}
+	return s.store.Read(ctx, func(t Tx) error {
+		d, _, err := t.device(payer)
+		if err == nil && d.Role() != peerv1.Role_ROLE_CUSTOMER {
+			err = fmt.Errorf("charge of %s: %w", d.Role(), preauth.ErrRole)
+		}
+		return err
+	})
 }
 
 func (s *Server) openReceipt(ctx context.Context, it *handed, b []byte) (err error) {
