@@ -121,6 +121,14 @@ func raw(t *testing.T, by *party, kind string, body proto.Message) []byte {
 	return encode(&peerv1.Signed{Body: encode(body), KeyId: id[:], Sig: sig})
 }
 
+func TestRawIsWhatSignMakes(t *testing.T) {
+	s := newStreet(t)
+	d := s.charge(s.till.ask(12_00, online), 1_00)
+	if string(raw(t, s.phone, "charge", d.charge.Body)) != string(d.charge.Bytes) {
+		t.Error("a test that signs by itself signs something else")
+	}
+}
+
 func TestSubmitFailsWithTheDatabase(t *testing.T) {
 	s := newStreet(t)
 	d := s.phone.preauthorize(s.card, 100_00).sale(s.till, 10_00)

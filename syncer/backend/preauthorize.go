@@ -12,6 +12,7 @@ import (
 
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/ledger"
+	"github.com/vipaso/vipasod/preauth/money"
 )
 
 // paymentsMax bounds the vouchers of one pre-authorization.
@@ -66,6 +67,9 @@ func (s *Server) openBound(r *backendv1.PreAuthorizeRequest) (preauth.Request, e
 	req, err := s.openRequest(r.BoundRequest)
 	if err != nil {
 		return preauth.Request{}, fmt.Errorf("%w: %w", ErrRequestInvalid, err)
+	}
+	if r.Amount > money.MaxMinor {
+		return preauth.Request{}, fmt.Errorf("%d: %w", r.Amount, money.ErrRange)
 	}
 	tip := r.Amount - req.Body.Amount
 	if r.Currency != req.Body.Currency {

@@ -9,6 +9,7 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/money"
 )
 
 func TestPreAuthorize(t *testing.T) {
@@ -174,6 +175,7 @@ func TestBoundPreauthorizationIsRefused(t *testing.T) {
 		{"a tip that is not taken", strict, 20_01, "USD", "AMOUNT_MISMATCH"},
 		{"another currency", s.till.ask(20_00), 20_00, "EUR", "CURRENCY_MISMATCH"},
 		{"a forged request", forged, 20_00, "USD", "REQUEST_INVALID"},
+		{"a tip beyond any amount", s.till.ask(20_00), money.MaxMinor + 1, "USD", "AMOUNT_RANGE"},
 		{"a cancelled request", gone, 20_00, "USD", "REQUEST_CANCELLED"},
 		{"more than there is", s.till.ask(500_01), 500_01, "USD", "INSUFFICIENT_FUNDS"},
 	}
