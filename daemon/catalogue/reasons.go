@@ -115,7 +115,7 @@ const (
 	// LimitTotal: The sum of what is not settled yet would exceed its limit.
 	LimitTotal = "LIMIT_TOTAL"
 
-	// LimitCount: Too many payments wait for settlement.
+	// LimitCount: Too many payments wait for settlement, or too many pre-authorizations are open.
 	LimitCount = "LIMIT_COUNT"
 
 	// WatchBehind: This watcher read too slowly and was ended.
