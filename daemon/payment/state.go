@@ -11,10 +11,7 @@
 // and a timeout prove nothing.
 package payment
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 // ErrState: the event is not allowed in the payment's state. Peers repeat
 // themselves, so callers drop it for what came over the air, and only for
@@ -140,10 +137,3 @@ const (
 	ReasonOnlineRequired Reason = "ONLINE_REQUIRED"
 	ReasonReversal       Reason = "REVERSAL"
 )
-
-// Verdict is the backend's last word on a request.
-type Verdict struct {
-	Settled int64 // minor units paid to the till
-	Reason  string
-	Time    time.Time // the backend's
-}
