@@ -48,16 +48,21 @@ func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link
 	if p == nil {
 		return
 	}
+	sale, open, err := t.d.store.OpenSale(ctx)
+	if err == nil && (!open || sale.State != payment.Open) && len(p.unfinished) == 0 {
+		p.close(secure.CloseDone) // the payment ended meanwhile: do not keep the customer from other tills
+		return
+	}
 	t.mu.Lock()
 	t.payers[eid] = p
 	n := len(t.payers)
 	t.mu.Unlock()
 	t.endSessions(p)
 	defer t.watchIdle(ctx, p)()
-	if sale, open, err := t.d.store.OpenSale(ctx); err == nil && open {
+	if err == nil && open {
 		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, n, "")
 	}
-	err := p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error { return t.ask(ctx, p) })
+	err = p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error { return t.ask(ctx, p) })
 	t.ended(ctx, p, eid, err)
 }
 

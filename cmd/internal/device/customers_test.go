@@ -215,3 +215,39 @@ func TestTag(t *testing.T) {
 	}
 	r.balanced(nil, till, ann, bob)
 }
+
+// TestPaymentEndsWhileDialling: a till whose payment has ended by the time a
+// customer is connected lets go of the customer, who is free for other tills.
+func TestPaymentEndsWhileDialling(t *testing.T) {
+	r := newRig(t, sim.Conditions{})
+	ann, card := r.payer("ann", "40.00")
+	slow, quick := r.till("slow"), r.till("quick")
+	events := ann.listen(r.ctx)
+	setOffline(true, ann, slow, quick)
+
+	linked, ended := make(chan struct{}), make(chan struct{})
+	slow.radio.onAnswer(sync.OnceFunc(func() {
+		close(linked)
+		<-ended
+	}))
+	withdrawn := slow.request("1.00", offline)
+	<-linked
+	open, err := slow.business.FetchPayments(r.ctx, &paymentv1.FetchPaymentsRequest{})
+	r.must(err)
+	_, err = slow.business.CancelPayment(r.ctx, &businessv1.CancelPaymentRequest{
+		RequestId: uuid.NewString(), PaymentId: open.Payments[0].PaymentId,
+	})
+	r.must(err)
+	r.result(withdrawn)
+	close(ended)
+
+	paid := quick.request("2.00", offline)
+	asked := r.received(events)
+	if asked.Amount != "2.00" {
+		t.Errorf("asked for %s after the payment was withdrawn", asked.Amount)
+	}
+	ann.accept(asked, card)
+	if end := r.result(paid); end.GetPaymentSuccessful() == nil {
+		t.Error(end)
+	}
+}

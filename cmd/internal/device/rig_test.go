@@ -131,12 +131,32 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	return p
 }
 
-// voice is a radio that can be kept from advertising.
+// voice is a radio that can be kept from advertising, and from telling at once
+// that a dial was answered.
 type voice struct {
 	link.Radio
-	mu    sync.Mutex
-	muted bool
-	last  link.Advertisement
+	mu       sync.Mutex
+	muted    bool
+	last     link.Advertisement
+	answered func() // called with each new link; nil for nothing
+}
+
+// Dial implements link.Radio.
+func (v *voice) Dial(ctx context.Context, address string, discover bool) (link.Link, error) {
+	l, err := v.Radio.Dial(ctx, address, discover)
+	v.mu.Lock()
+	answered := v.answered
+	v.mu.Unlock()
+	if err == nil && answered != nil {
+		answered()
+	}
+	return l, err
+}
+
+func (v *voice) onAnswer(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answered = f
 }
 
 func (v *voice) Advertise(ctx context.Context, a link.Advertisement) error {

@@ -80,13 +80,17 @@ func (g *rogue) dial() *secure.Session {
 	defer func() { _ = g.radio.Scan(g.r.ctx, false) }()
 	for {
 		seen, err := g.radio.NextSighting(ctx)
-		g.r.must(err)
+		if err != nil {
+			g.r.t.Fatalf("nobody to dial: %v; on the air: %+v", err, g.r.air.Peers())
+		}
 		l, err := g.radio.Dial(ctx, seen.Address, false)
 		if err != nil {
-			continue // gone meanwhile
+			g.r.t.Log("dial:", err) // gone meanwhile
+			continue
 		}
 		s, err := secure.Initiate(ctx, l, g.local(), secure.Initiator{Advertisement: seen.ServiceData, Nonce: g.nonce})
 		if err != nil {
+			g.r.t.Log("handshake:", err)
 			continue
 		}
 		g.r.t.Cleanup(func() { _ = s.Close(secure.CloseDone) })
