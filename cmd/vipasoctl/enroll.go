@@ -9,6 +9,9 @@ import (
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
 
+// caHint says where the file for --ca comes from.
+const caHint = "copy ca.pem from the backend: it is in the directory given to `vipaso-backend serve --dir DIR`"
+
 func (a *app) enrollCommand() *cobra.Command {
 	var backend, ca, code string
 	cmd := &cobra.Command{
@@ -22,7 +25,7 @@ and the network may go.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			pem, err := os.ReadFile(ca)
 			if err != nil {
-				return usagef("--ca: %v", err)
+				return &fileError{path: ca, err: err, hint: caHint}
 			}
 			c, err := a.dial()
 			if err != nil {

@@ -37,7 +37,7 @@ func (a *app) errorsCommand() *cobra.Command {
 type unknownCode struct{ code string }
 
 func (u *unknownCode) Error() string {
-	return "no error code " + u.code + "; vipasoctl errors lists them all"
+	return "no error code " + u.code
 }
 
 func errorCodes() []string {

@@ -58,6 +58,7 @@ func exitCode(err error) int {
 	var done outcome
 	var usage *usageError
 	var unknown *unknownCode
+	var file *fileError
 	switch {
 	case err == nil:
 		return exitOK
@@ -67,6 +68,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, fs.ErrExist), errors.As(err, &unknown):
 		return exitConflict
+	case errors.As(err, &file) && file.hint != "":
+		return exitUsage // a file to read was named wrongly
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
 	case reasonOf(err) == catalogue.ConfigInvalid:

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,6 +124,31 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+// TestWhyUnreachable: each way in which nobody answers has its own next step.
+func TestWhyUnreachable(t *testing.T) {
+	dir := t.TempDir()
+	dead := filepath.Join(dir, "dead")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for socket, want := range map[string]string{
+		filepath.Join(dir, "none"): "systemctl start vipasod",
+		dead:                       "systemctl restart vipasod",
+		filepath.Join(dir, strings.Repeat("x", 200)): "at most 107 bytes",
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), []string{"status", "--socket", socket}, strings.NewReader(""), io.Discard, &stderr, func(string) string { return "" })
+		if code != 3 || !strings.Contains(stderr.String(), want) || !strings.Contains(stderr.String(), "DAEMON_UNREACHABLE") || !strings.Contains(stderr.String(), "\nnext ") {
+			t.Errorf("%s: exit %d, stderr lacks %q:\n%s", socket, code, want, stderr.String())
+		}
+	}
+}
+
 // TestForbiddenSocket: a socket that this user may not open is not a dead
 // one, and there is something to do about it.
 func TestForbiddenSocket(t *testing.T) {
@@ -132,7 +159,7 @@ func TestForbiddenSocket(t *testing.T) {
 	a.conn.refusal.Store(&refusal)
 	err := failure("UNAVAILABLE", "", "transport: …")
 	a.explain(err)
-	if code := a.code(err); code != 4 || !strings.Contains(stderr.String(), "usermod") {
+	if code := a.code(err); code != 4 || !strings.Contains(stderr.String(), "usermod") || strings.Contains(stderr.String(), "DAEMON_UNREACHABLE") {
 		t.Errorf("exit %d, stderr %q", code, stderr.String())
 	}
 }
@@ -161,7 +188,7 @@ func TestUsage(t *testing.T) {
 		"pay request 1 USD --tip 5", "pay request 1 USD --tip max:", "pay request 1 USD --policy never", "pay request 1 USD --policy unspecified", "pay request 1 USD --timeout soon",
 		"pay receive --tip 1", "pay receive --after 1s", "pay accept " + paymentID, "pay accept", "ready 1", "listen --types nope", "listen --after -1",
 		"payments list --status nope", "payments list --limit -1", "payments show", "payments receipt x --format pdf", "payments receipt x --format text --json",
-		"store export --format xml", "store export --format csv --json", "store backup", "enroll", "enroll --backend u --ca /nope --code c",
+		"store export --format xml", "store export --format csv --json", "store backup", "enroll",
 		"sim set", "sim set --loss 101%", "sim set --loss 1.25%", "sim set --loss -1%", "sim set --loss many", "sim offline maybe", "log level loud", "completion tcsh", "errors A B", "-1",
 	} {
 		got := f.run(strings.Fields(args)...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,9 +74,15 @@ func oneLine(s string) string {
 
 func (a *app) explanation(err error) explanation {
 	var usage *usageError
+	var file *fileError
+	var unknown *unknownCode
 	switch {
 	case errors.As(err, &usage):
 		return explanation{head: usage.message, next: usage.help}
+	case errors.As(err, &file):
+		return file.explanation()
+	case errors.As(err, &unknown):
+		return explanation{head: unknown.Error(), next: "vipasoctl errors"}
 	case interrupted(err):
 		return a.unreachable()
 	case cancelled(err):
@@ -86,12 +93,10 @@ func (a *app) explanation(err error) explanation {
 			why:  `vipasod is older than this vipasoctl, or it is a sim command and the radio is not simulated (driver = "sim").`,
 			next: "vipasoctl version",
 		}
-	case errors.Is(err, fs.ErrExist):
-		return explanation{head: err.Error(), next: "choose another name, or repeat with --force"}
 	}
 	st, ok := statusOf(err)
 	if !ok {
-		return explanation{head: err.Error()}
+		return explanation{head: err.Error(), next: "vipasoctl doctor"}
 	}
 	e := explanation{head: st.Message(), why: violations(err), next: "vipasoctl doctor"}
 	if entry, ok := catalogue.Lookup(reasonOf(err)); ok {
@@ -110,16 +115,29 @@ func (a *app) explanation(err error) explanation {
 // unreachable explains why nobody answers on the socket.
 func (a *app) unreachable() explanation {
 	e := explanation{
-		head: "vipasod does not answer on " + a.socket,
+		head: catalogue.DaemonUnreachable + ": vipasod does not answer on " + a.socket,
 		why:  "It is not running, or its socket is elsewhere (--socket or VIPASO_SOCKET).",
 		next: "systemctl status vipasod",
 	}
-	if refusal := a.refusal(); refusal != nil {
-		e.what = refusal.Error()
-		if errors.Is(refusal, fs.ErrPermission) {
-			e.why = "Only root and the members of the socket's group may connect."
-			e.next = `sudo usermod -aG vipaso "$USER", then log in again`
-		}
+	refusal := a.refusal()
+	if refusal == nil {
+		return e
+	}
+	e.what = refusal.Error()
+	switch {
+	case errors.Is(refusal, fs.ErrPermission):
+		e.head = "this user may not connect to vipasod on " + a.socket
+		e.why = "Only root and the members of the socket's group may connect."
+		e.next = `sudo usermod -aG vipaso "$USER", then log in again; ls -l ` + a.socket + " names the group"
+	case errors.Is(refusal, fs.ErrNotExist):
+		e.why = "There is no such socket: vipasod is not running, or its socket is elsewhere."
+		e.next = "sudo systemctl start vipasod, or name its socket with --socket PATH or VIPASO_SOCKET; systemctl status vipasod"
+	case errors.Is(refusal, syscall.ECONNREFUSED):
+		e.why = "The socket is there, but nobody listens: vipasod has ended."
+		e.next = "sudo systemctl restart vipasod; systemctl status vipasod says why it ended"
+	case errors.Is(refusal, syscall.EINVAL):
+		e.why = "The path of a socket has at most 107 bytes."
+		e.next = "name the right one with --socket PATH; a longer one needs another [grpc] socket in the configuration"
 	}
 	return e
 }

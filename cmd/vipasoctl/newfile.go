@@ -14,6 +14,7 @@ import (
 type newFile struct {
 	*os.File
 	app  *app
+	path string // the name it will have
 	size uint64 // bytes written
 	told uint64 // bytes at the last progress message
 }
@@ -26,7 +27,15 @@ func (f *newFile) add(piece []byte) error {
 		f.told = f.size
 		f.app.progress("%s", size(f.size))
 	}
-	return err
+	return f.trouble(err)
+}
+
+// trouble says that it is about the file; a nil err stays nil.
+func (f *newFile) trouble(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fileError{path: f.path, err: err}
 }
 
 // A saved is what a command says about the file that it wrote.
@@ -39,20 +48,23 @@ type saved struct {
 // and with mode 0600, or not at all; one that exists is replaced only by
 // force, else the error wraps fs.ErrExist.
 func (a *app) save(path string, force bool, fill func(*newFile) error) error {
-	if _, err := os.Lstat(path); err == nil && !force {
-		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	switch info, err := os.Lstat(path); {
+	case err == nil && info.IsDir():
+		return &fileError{path: path, err: unix.EISDIR}
+	case err == nil && !force:
+		return &fileError{path: path, err: fs.ErrExist}
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return &fileError{path: path, err: err}
 	}
-	f := &newFile{File: temp, app: a}
+	f := &newFile{File: temp, app: a, path: path}
 	defer os.Remove(temp.Name()) // it is gone already if all went well
 	if err := f.finish(fill(f)); err != nil {
 		return err
 	}
 	if err := place(temp.Name(), path, force); err != nil {
-		return err
+		return &fileError{path: path, err: err}
 	}
 	return a.plain(saved{File: path, Bytes: fmt.Sprint(f.size)}, func() { a.printf("%s  %s\n", path, size(f.size)) })
 }
@@ -64,9 +76,9 @@ func (f *newFile) finish(filled error) error {
 		filled = errors.New("vipasod sent nothing")
 	}
 	if filled == nil {
-		filled = f.Sync()
+		filled = f.trouble(f.Sync())
 	}
-	return errors.Join(filled, f.Close())
+	return errors.Join(filled, f.trouble(f.Close()))
 }
 
 // place renames temp to path and makes that durable.
@@ -81,7 +93,7 @@ func place(temp, path string, force bool) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
@@ -75,6 +76,49 @@ func TestBrokenFiles(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestFilesThatCannotBeUsed: the message names the file as it was given, says
+// why, and what to do.
+func TestFilesThatCannotBeUsed(t *testing.T) {
+	f := answering(t)
+	f.answer("BackupStore", &devicev1.BackupStoreResponse{Chunk: []byte("ab")})
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args string
+		code int
+		want string // of stderr, with DIR for the directory
+	}{
+		{"store backup DIR/no/x", 1, "error: DIR/no/x: no such file or directory\nwhy    The directory DIR/no does not exist.\nnext   mkdir -p DIR/no, or choose another FILE\n"},
+		{"bugreport -o DIR/file/x", 1, "error: DIR/file/x: not a directory\nwhy    DIR/file is no directory.\nnext   choose another FILE\n"},
+		{"store backup DIR/file", 5, "error: DIR/file: file already exists\nwhy    A file is not replaced by accident.\nnext   choose another name, or repeat with --force\n"},
+		{"store backup DIR", 1, "error: DIR: is a directory\nwhy    It is a directory.\nnext   name a file in it\n"},
+		{"enroll --backend https://x --code c --ca DIR/none.pem", 2, "error: DIR/none.pem: no such file or directory\nwhy    There is no such file.\nnext   HINT\n"},
+		{"enroll --backend https://x --code c --ca DIR", 2, "error: DIR: is a directory\nwhy    It is a directory.\nnext   name a file in it\n"},
+	}
+	for _, test := range tests {
+		got := f.run(strings.Fields(strings.ReplaceAll(test.args, "DIR", dir))...)
+		want := strings.ReplaceAll(strings.ReplaceAll(test.want, "DIR", dir), "HINT", caHint)
+		if got.code != test.code || got.stderr != want || got.stdout != "" {
+			t.Errorf("%s: exit %d, stderr\n%s\nwant exit %d\n%s", test.args, got.code, got.stderr, test.code, want)
+		}
+	}
+}
+
+// TestFileErrorsSayWhatToDo: what the system says of a disk leads somewhere.
+func TestFileErrorsSayWhatToDo(t *testing.T) {
+	for cause, want := range map[error]string{
+		syscall.EACCES: "ls -ld /d", syscall.ENOSPC: "df -h /d", syscall.EDQUOT: "df -h /d", syscall.EROFS: "another disk", syscall.EIO: "ls -ld /d",
+	} {
+		e := (&fileError{path: "/d/f", err: &os.PathError{Op: "write", Path: "/d/.f.123", Err: cause}}).explanation()
+		if !strings.Contains(e.next, want) || e.head != "/d/f: "+cause.Error() {
+			t.Errorf("%v: %+v, want %q", cause, e, want)
+		}
 	}
 }
 

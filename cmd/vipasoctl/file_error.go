@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// A fileError is a file named on the command line that cannot be used.
+type fileError struct {
+	path string
+	err  error
+	hint string // where the file comes from, if it is missing
+}
+
+// Error says which file and what is wrong with it, without the names of
+// temporary files and system calls.
+func (f *fileError) Error() string {
+	cause := f.err
+	var path *fs.PathError
+	if errors.As(cause, &path) {
+		cause = path.Err
+	}
+	return fmt.Sprintf("%s: %v", f.path, cause)
+}
+
+// Unwrap returns what the system said.
+func (f *fileError) Unwrap() error { return f.err }
+
+// explanation is what people can do about it.
+func (f *fileError) explanation() explanation {
+	e := explanation{head: f.Error()}
+	dir := filepath.Dir(f.path)
+	switch {
+	case errors.Is(f.err, fs.ErrExist):
+		e.why, e.next = "A file is not replaced by accident.", "choose another name, or repeat with --force"
+	case errors.Is(f.err, fs.ErrNotExist) && f.hint != "":
+		e.why, e.next = "There is no such file.", f.hint
+	case errors.Is(f.err, unix.ENOTDIR):
+		e.why, e.next = dir+" is no directory.", "choose another FILE"
+	case errors.Is(f.err, fs.ErrNotExist):
+		e.why, e.next = "The directory "+dir+" does not exist.", "mkdir -p "+dir+", or choose another FILE"
+	case errors.Is(f.err, fs.ErrPermission):
+		e.why, e.next = "This user may not use that place.", "choose a FILE in a directory of yours, or see who may: ls -ld "+dir
+	case errors.Is(f.err, unix.ENOSPC), errors.Is(f.err, unix.EDQUOT):
+		e.why, e.next = "The disk is full.", "free space (df -h "+dir+"), or choose a FILE on another disk"
+	case errors.Is(f.err, unix.EROFS):
+		e.why, e.next = "The disk takes no writes.", "choose a FILE on another disk"
+	case errors.Is(f.err, unix.EISDIR):
+		e.why, e.next = "It is a directory.", "name a file in it"
+	default:
+		e.next = "ls -ld " + dir
+	}
+	return e
+}
