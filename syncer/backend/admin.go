@@ -31,6 +31,9 @@ type Admin struct {
 
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
+
+	// NewID names what is created. Nil means a UUIDv7.
+	NewID func() (preauth.ID, error)
 }
 
 func (a Admin) now() time.Time {
@@ -38,6 +41,13 @@ func (a Admin) now() time.Time {
 		return time.Now()
 	}
 	return a.Now()
+}
+
+func (a Admin) newID() (preauth.ID, error) {
+	if a.NewID == nil {
+		return newID()
+	}
+	return a.NewID()
 }
 
 // CreateBusiness adds a business with the name that customers see and its
@@ -51,7 +61,7 @@ func (a Admin) CreateBusiness(ctx context.Context, name string, mcc uint32) (pre
 	if mcc > 9999 {
 		return preauth.ID{}, fmt.Errorf("merchant category %d has more than four digits: %w", mcc, ErrInvalid)
 	}
-	id, err := newID()
+	id, err := a.newID()
 	if err != nil {
 		return id, err
 	}
@@ -67,7 +77,7 @@ func (a Admin) CreateCustomer(ctx context.Context, name string) (preauth.ID, err
 	if err := checkName(name); err != nil {
 		return preauth.ID{}, err
 	}
-	id, err := newID()
+	id, err := a.newID()
 	if err != nil {
 		return id, err
 	}
@@ -86,7 +96,7 @@ func (a Admin) CreateInstrument(ctx context.Context, i Instrument) (preauth.ID, 
 		return preauth.ID{}, err
 	}
 	var err error
-	if i.ID, err = newID(); err != nil {
+	if i.ID, err = a.newID(); err != nil {
 		return i.ID, err
 	}
 	return i.ID, a.Store.Write(ctx, func(t Tx) error {

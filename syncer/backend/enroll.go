@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -145,11 +143,9 @@ func (s *Server) certify(t Tx, d Device, signing preauth.PublicKey, noise [32]by
 		}
 		d = old
 	} else {
-		id, err := uuid.NewV7()
-		if err != nil {
+		if d.ID, err = s.newID(); err != nil {
 			return deviceKey{}, fmt.Errorf("device id: %w", err)
 		}
-		d.ID = preauth.ID(id)
 		if err := t.putDevice(d); err != nil {
 			return deviceKey{}, err
 		}

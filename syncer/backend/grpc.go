@@ -44,7 +44,7 @@ func (s *Server) GRPC(certificate tls.Certificate) (*grpc.Server, error) {
 			recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
 			s.paced,
 			validate.UnaryServerInterceptor(validator),
-			s.identify,
+			s.Identify,
 		),
 	)
 	backendv1.RegisterEnrollmentServiceServer(g, s)

@@ -53,7 +53,7 @@ type caller struct {
 
 type callerKey struct{}
 
-// from returns the caller that identify has put into the context.
+// from returns the caller that Identify has put into the context.
 func from(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c
@@ -70,9 +70,9 @@ var methods = map[string]access{
 	backendv1.SettlementService_Renew_FullMethodName:  {expired: true},
 }
 
-// identify is the interceptor that finds out who calls, and refuses whom the
+// Identify is the interceptor that finds out who calls, and refuses whom the
 // method does not take.
-func (s *Server) identify(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (s *Server) Identify(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	a := methods[info.FullMethod]
 	if a.anybody {
 		return next(ctx, req)
@@ -129,7 +129,7 @@ func shown(ctx context.Context) (preauth.ID, preauth.PublicKey, bool) {
 	return id, preauth.PublicKeyOf(public), ok
 }
 
-// sound refuses a device that was revoked since identify let it in. What
+// sound refuses a device that was revoked since Identify let it in. What
 // certifies or promises something asks again in the transaction that does so:
 // a call may have waited for the one that revoked its device.
 func (t Tx) sound(c caller) error {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -171,11 +169,11 @@ func countAllowed(all []hold, now time.Time) error {
 
 // issue reserves the funds, signs the certificate and stores both.
 func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
-	id, err := uuid.NewV7()
+	id, err := s.newID()
 	if err != nil {
 		return hold{}, fmt.Errorf("pre-authorization id: %w", err)
 	}
-	h.id = preauth.ID(id)
+	h.id = id
 	h.spendBy = h.issued.Add(s.preauthLife)
 	unit, err := unitOf(h.currency)
 	if err != nil {

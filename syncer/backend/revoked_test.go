@@ -9,7 +9,7 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// admitted is the context of a call that identify has let in.
+// admitted is the context of a call that Identify has let in.
 func (d *party) admitted() context.Context {
 	d.b.t.Helper()
 	var c caller

@@ -43,6 +43,9 @@ type Options struct {
 	// Now is the backend's clock. Nil means time.Now.
 	Now func() time.Time
 
+	// NewID names devices and pre-authorizations. Nil means a UUIDv7.
+	NewID func() (preauth.ID, error)
+
 	// Logger takes the log. Nil discards it.
 	Logger *slog.Logger
 }
@@ -58,6 +61,7 @@ type Server struct {
 	preauthLife time.Duration
 	settleAfter time.Duration
 	now         func() time.Time
+	newID       func() (preauth.ID, error)
 	log         *slog.Logger
 	pace        *pacer
 	ending      chan struct{} // a pre-authorization was added: look at the ends again
@@ -70,12 +74,15 @@ type Server struct {
 // ErrInvalid if an option is out of bounds.
 func New(ctx context.Context, store *Store, a Authority, o Options) (*Server, error) {
 	s := &Server{
-		store: store, authority: a, now: o.Now, log: o.Logger,
+		store: store, authority: a, now: o.Now, newID: o.NewID, log: o.Logger,
 		preauthLife: o.PreauthLife, settleAfter: o.SettleAfter,
 		ending: make(chan struct{}, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.newID == nil {
+		s.newID = newID
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
