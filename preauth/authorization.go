@@ -1,12 +1,11 @@
 package preauth
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
-
-	"github.com/vipaso/vipasod/preauth/money"
 )
 
 // Reasons why a customer cannot draw, beside those of a till.
@@ -88,25 +87,20 @@ func (a Authorization) Largest(now time.Time) int64 {
 // it to anybody.
 //
 // The error wraps ErrVoided, ErrPreauthExpired, ErrCurrency, ErrTip,
-// ErrBound, ErrCount or ErrInsufficient.
+// ErrBound, ErrCount, ErrInsufficient or ErrLimitPayment.
 func (a Authorization) Draw(request Request, tip int64, now time.Time) (*peerv1.Voucher, error) {
 	r := request.Body
-	total := r.Amount + tip
-	switch s := a.Status(now); {
-	case s == Voided:
-		return nil, fmt.Errorf("%s: %w", a.ID(), ErrVoided)
-	case s == Expired:
-		return nil, fmt.Errorf("%s: %w", a.ID(), ErrPreauthExpired)
-	case r.Currency != a.Cert.Body.Currency:
-		return nil, fmt.Errorf("%s asked, %s is %s: %w", r.Currency, a.ID(), a.Cert.Body.Currency, ErrCurrency)
-	case !a.pays(request.Hash):
-		return nil, fmt.Errorf("%s: %w", a.ID(), ErrBound)
-	case a.Counter >= a.Cert.Body.PaymentsMax:
-		return nil, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, ErrCount)
-	case total > a.Largest(now):
-		return nil, fmt.Errorf("%s of %s on %s: %w", money.Format(total, r.Currency), money.Format(a.Largest(now), r.Currency), a.ID(), ErrInsufficient)
+	if err := CheckTip(request, tip); err != nil {
+		return nil, err
 	}
-	if err := checkPrice(request, r.Amount, tip); err != nil {
+	if r.Currency != a.Cert.Body.Currency {
+		return nil, a.inAnother(r.Currency)
+	}
+	if !a.pays(request.Hash) {
+		return nil, fmt.Errorf("%s: %w", a.ID(), ErrBound)
+	}
+	total := r.Amount + tip
+	if _, err := a.Covers(total, now); err != nil {
 		return nil, err
 	}
 	v := &peerv1.Voucher{
@@ -121,6 +115,31 @@ func (a Authorization) Draw(request Request, tip int64, now time.Time) (*peerv1.
 	return v, nil
 }
 
+// Covers says why a does not pay total at now, if so, and how close it is to
+// paying it: the closer, the higher the rank. The error wraps ErrVoided,
+// ErrPreauthExpired, ErrCount, ErrInsufficient or ErrLimitPayment.
+func (a Authorization) Covers(total int64, now time.Time) (rank int, err error) {
+	switch a.Status(now) {
+	case Voided:
+		return 1, fmt.Errorf("%s: %w", a.ID(), ErrVoided)
+	case Expired:
+		return 2, fmt.Errorf("%s: %w", a.ID(), ErrPreauthExpired)
+	}
+	switch {
+	case a.Counter >= a.Cert.Body.PaymentsMax:
+		return 3, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, ErrCount)
+	case total > a.Remaining():
+		return 4, beyond(total, a.Remaining(), a.Cert, ErrInsufficient)
+	case total > a.Cert.Body.PaymentMax:
+		return 5, beyond(total, a.Cert.Body.PaymentMax, a.Cert, ErrLimitPayment)
+	}
+	return 0, nil
+}
+
+func (a Authorization) inAnother(currency string) error {
+	return fmt.Errorf("%s asked, %s is %s: %w", currency, a.ID(), a.Cert.Body.Currency, ErrCurrency)
+}
+
 // pays reports whether the certificate may pay the request: it is bound to
 // none, or to this one.
 func (a Authorization) pays(request Hash) bool {
@@ -131,9 +150,9 @@ func (a Authorization) pays(request Hash) bool {
 // Select returns the pre-authorization to draw on: on the instrument, in the
 // request's currency, covering amount and tip, and of those the one that
 // expires first; one bound to the request comes before all others. If there
-// is none, the error says what came closest: ErrInsufficient, ErrCount,
-// ErrPreauthExpired, ErrVoided, ErrCurrency, or ErrNotAvailable if the
-// instrument has none at all.
+// is none, the error says what came closest: ErrLimitPayment, ErrInsufficient,
+// ErrCount, ErrPreauthExpired, ErrVoided, ErrCurrency, or ErrNotAvailable if
+// the instrument has none at all.
 func Select(all []Authorization, instrument ID, request Request, tip int64, now time.Time) (Authorization, error) {
 	total := request.Body.Amount + tip
 	best, found := Authorization{}, false
@@ -145,19 +164,17 @@ func Select(all []Authorization, instrument ID, request Request, tip int64, now 
 		}
 	}
 	for _, a := range all {
-		switch s := a.Status(now); {
-		case a.Instrument != instrument || !a.pays(request.Hash):
-		case a.Cert.Body.Currency != request.Body.Currency:
-			miss(1, fmt.Errorf("%s asked, %s is %s: %w", request.Body.Currency, a.ID(), a.Cert.Body.Currency, ErrCurrency))
-		case s == Voided:
-			miss(2, fmt.Errorf("%s: %w", a.ID(), ErrVoided))
-		case s == Expired:
-			miss(3, fmt.Errorf("%s: %w", a.ID(), ErrPreauthExpired))
-		case a.Counter >= a.Cert.Body.PaymentsMax:
-			miss(4, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, ErrCount))
-		case total > a.Largest(now):
-			miss(5, fmt.Errorf("%s needed, %s covers %s: %w", money.Format(total, request.Body.Currency), a.ID(),
-				money.Format(a.Largest(now), request.Body.Currency), ErrInsufficient))
+		if a.Instrument != instrument || !a.pays(request.Hash) {
+			continue
+		}
+		if a.Cert.Body.Currency != request.Body.Currency {
+			miss(1, a.inAnother(request.Body.Currency))
+			continue
+		}
+		r, err := a.Covers(total, now)
+		switch {
+		case err != nil:
+			miss(1+r, err)
 		case !found || a.before(best):
 			best, found = a, true
 		}
@@ -174,4 +191,22 @@ func (a Authorization) before(b Authorization) bool {
 		return bound
 	}
 	return a.Cert.Body.SpendByMs < b.Cert.Body.SpendByMs
+}
+
+// Spendable returns what the device with the key spender can draw on, as the
+// tills will see it that hold the bundle of t: nothing that another backend
+// issued, or that was issued to another key. What the bundle revokes is
+// returned as voided.
+func Spendable(all []Authorization, t Trust, spender PublicKey, now time.Time) []Authorization {
+	var own []Authorization
+	for _, a := range all {
+		_, err := t.PreauthCert(a.Cert.Bytes, now)
+		revoked := errors.Is(err, ErrVoided)
+		if err != nil && !revoked || PublicKey(a.Cert.Body.Spender) != spender {
+			continue
+		}
+		a.Voided = a.Voided || revoked
+		own = append(own, a)
+	}
+	return own
 }

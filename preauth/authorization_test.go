@@ -160,7 +160,7 @@ func TestDrawRefuses(t *testing.T) {
 		{"one bound to another request", func(a *Authorization) { a.Cert.Body.BoundTo = testBytes("other", 32) }, asAsked, 0, ErrBound},
 		{"a payment after the last", func(a *Authorization) { a.Counter = 1000 }, asAsked, 0, ErrCount},
 		{"more than is left", func(a *Authorization) { a.Held = 8701 }, asAsked, 100, ErrInsufficient},
-		{"more than one payment may be", func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }, asAsked, 100, ErrInsufficient},
+		{"more than one payment may be", func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }, asAsked, 100, ErrLimitPayment},
 		{"a tip where none is taken", fresh, func(r *peerv1.Request) { r.Tip = nil }, 1, ErrTip},
 		{"a tip above the largest", fresh, asAsked, 301, ErrTip},
 		{"a negative tip", fresh, asAsked, -1, ErrTip},

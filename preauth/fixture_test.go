@@ -203,7 +203,7 @@ func (d *deal) tampered(b []byte) []byte {
 func (d *deal) till(t testing.TB) Till {
 	t.Helper()
 	return Till{
-		Trust: d.trust(t), Now: d.now, Request: d.signRequest(t), Cancelled: d.cancelled,
+		Trust: d.trust(t), Now: d.now, Request: d.signRequest(t), Customer: ID(d.customerCert.DeviceId), Cancelled: d.cancelled,
 		Seen: func(preauth ID, counter uint32) (Hash, bool) {
 			return d.seen, !d.seen.Zero() && preauth == ID(d.preauth.PreauthId) && counter == d.voucher.Counter
 		},

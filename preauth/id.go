@@ -65,15 +65,6 @@ func HashFrom(b []byte) (Hash, error) {
 	return Hash(b), nil
 }
 
-// ParseHash returns the hash written in hexadecimal. The error wraps ErrHash.
-func ParseHash(s string) (Hash, error) {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		return Hash{}, fmt.Errorf("%.80q: %w", s, ErrHash)
-	}
-	return HashFrom(b)
-}
-
 // String returns the hash in lower-case hexadecimal.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 )
 
@@ -61,7 +63,13 @@ func TestSelect(t *testing.T) {
 		{"voided is closer than another currency", []Authorization{named(t, "a", 60, voided), named(t, "b", 60, inEuros)}, "", ErrVoided},
 		{"expired is closer than voided", []Authorization{named(t, "a", 60, voided), named(t, "b", 0)}, "", ErrPreauthExpired},
 		{"used up is closer than expired", []Authorization{named(t, "a", 0), named(t, "b", 60, usedUp)}, "", ErrCount},
-		{"too little is closest", []Authorization{named(t, "a", 60, low), named(t, "b", 60, usedUp), named(t, "c", 0)}, "", ErrInsufficient},
+		{"too large for one payment is closer than too little", []Authorization{
+			named(t, "a", 60, func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }), named(t, "b", 60, low),
+		}, "", ErrLimitPayment},
+		{"too little where both are, since a larger payment would not help", []Authorization{
+			named(t, "a", 60, low, func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }),
+		}, "", ErrInsufficient},
+		{"too little is closer than the rest", []Authorization{named(t, "a", 60, low), named(t, "b", 60, usedUp), named(t, "c", 0)}, "", ErrInsufficient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,6 +85,50 @@ func TestSelect(t *testing.T) {
 			}
 			if got.ID() != testID(tt.want) {
 				t.Errorf("selected the one that expires at %d, want %s", got.Cert.Body.SpendByMs, tt.want)
+			}
+		})
+	}
+}
+
+// What tills would not take is not drawn on: of a backend the device was
+// enrolled at before, issued to an earlier key, or revoked by a bundle that
+// came from a till.
+func TestSpendable(t *testing.T) {
+	d := newDeal()
+	r := request(t, asAsked)
+	good := named(t, "good", 90)
+	other := func(key, name string, change func(*peerv1.PreauthCert)) Authorization {
+		c := proto.CloneOf(d.preauth)
+		c.PreauthId = testBytes(name, 16)
+		c.SpendByMs = noon.Add(time.Hour).UnixMilli() // sooner than the good one
+		change(c)
+		cert := mustSign(t, key, c)
+		return Authorization{Cert: cert, Instrument: testID("instrument"), Prev: cert.Hash}
+	}
+	asIs := func(*peerv1.PreauthCert) {}
+	stranger := testPub("stranger")
+	tests := []struct {
+		name string
+		bad  Authorization
+		err  error
+	}{
+		{"of another backend", other("stranger", "a", asIs), ErrNotAvailable},
+		{"of an issuer that is none any more", other("till", "b", asIs), ErrNotAvailable},
+		{"for an earlier key", other("issuer", "c", func(c *peerv1.PreauthCert) { c.Spender = stranger[:] }), ErrNotAvailable},
+		{"revoked", other("issuer", "d", func(c *peerv1.PreauthCert) { c.Serial = 11 }), ErrVoided},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := Select([]Authorization{tt.bad, good}, testID("instrument"), r, 0, noon); err != nil || got.ID() != tt.bad.ID() {
+				t.Fatalf("without the check %s was selected, %v", got.ID(), err)
+			}
+			both := Spendable([]Authorization{tt.bad, good}, d.trust(t), testPub("customer"), noon)
+			if got, err := Select(both, testID("instrument"), r, 0, noon); err != nil || got.ID() != good.ID() {
+				t.Errorf("beside a good one: %s, %v", got.ID(), err)
+			}
+			alone := Spendable([]Authorization{tt.bad}, d.trust(t), testPub("customer"), noon)
+			if _, err := Select(alone, testID("instrument"), r, 0, noon); !errors.Is(err, tt.err) {
+				t.Errorf("alone: %v, want %v", err, tt.err)
 			}
 		})
 	}

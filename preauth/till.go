@@ -38,7 +38,8 @@ var (
 	ErrCounter = refusal("COUNTER_REUSED", "counter was used by another voucher")
 	// ErrCancelled: a Cancel for this request is stored.
 	ErrCancelled = refusal("REQUEST_CANCELLED", "request is cancelled")
-	// ErrLimitPayment: above the till's bound for one payment.
+	// ErrLimitPayment: above the till's bound for one payment, or above that
+	// of the certificate.
 	ErrLimitPayment = refusal("LIMIT_PAYMENT", "above the limit for one offline payment")
 	// ErrLimitTotal: above the till's bound for all unsettled payments.
 	ErrLimitTotal = refusal("LIMIT_TOTAL", "above the limit for all unsettled payments")
@@ -61,7 +62,12 @@ type Till struct {
 	Trust     Trust
 	Now       time.Time // trusted time
 	Request   Request   // as stored before it was sent
+	Customer  ID        // device the request was made for
 	Cancelled bool      // whether a Cancel for the request is stored
+	// Awaited says that the payment waits for the backend's verdict: before
+	// that nothing is given away, so that nothing is at risk, and nothing is
+	// guaranteed.
+	Awaited bool
 	// Seen returns the hash of the stored voucher with this counter.
 	Seen func(preauth ID, counter uint32) (Hash, bool)
 	// Guaranteed returns what the till's stored vouchers of the
@@ -76,7 +82,7 @@ type Accepted struct {
 	Voucher    Voucher
 	Total      int64 // amount plus tip, minor units
 	Guaranteed int64 // what the issuer pays in any case
-	AtRisk     int64 // Total minus Guaranteed
+	AtRisk     int64 // the rest of Total; 0 where a verdict is awaited
 }
 
 // CheckVoucher judges a voucher and its certificate with no network, before
@@ -93,19 +99,32 @@ func (t Till) CheckVoucher(voucher, cert []byte) (Accepted, error) {
 		return Accepted{}, err
 	}
 	for _, check := range []func(PreauthCert, Voucher) error{
-		t.checkBundle, t.checkTimes, t.checkCurrency, t.checkSigner,
+		t.checkCustomer, t.checkBundle, t.checkTimes, t.checkCurrency, t.checkSigner,
 		t.checkAnswer, t.checkCovered, t.checkCounter, t.checkOpen,
 	} {
 		if err := check(c, v); err != nil {
 			return Accepted{}, err
 		}
 	}
-	total := v.Body.Amount + v.Body.Tip
-	if err := t.Exposure.Check(v.Body.Currency, total); err != nil {
+	ok := Accepted{Cert: c, Voucher: v, Total: v.Body.Amount + v.Body.Tip}
+	if t.Awaited {
+		return ok, nil
+	}
+	if err := t.Exposure.Check(v.Body.Currency, ok.Total); err != nil {
 		return Accepted{}, err
 	}
-	guaranteed := t.guaranteed(c, total)
-	return Accepted{Cert: c, Voucher: v, Total: total, Guaranteed: guaranteed, AtRisk: total - guaranteed}, nil
+	ok.Guaranteed = t.guaranteed(c, ok.Total)
+	ok.AtRisk = ok.Total - ok.Guaranteed
+	return ok, nil
+}
+
+// checkCustomer refuses a device that the bundle has come to revoke since the
+// handshake.
+func (t Till) checkCustomer(PreauthCert, Voucher) error {
+	if t.Trust.Revoked(t.Customer) {
+		return fmt.Errorf("device %s: %w", t.Customer, ErrRevoked)
+	}
+	return nil
 }
 
 func (t Till) checkBundle(c PreauthCert, _ Voucher) error {
@@ -159,8 +178,15 @@ func checkPrice(r Request, amount, tip int64) error {
 	if amount != r.Body.Amount {
 		return fmt.Errorf("%s asked, %s offered: %w", money.Format(r.Body.Amount, r.Body.Currency), money.Format(amount, r.Body.Currency), ErrAmount)
 	}
+	return CheckTip(r, tip)
+}
+
+// CheckTip refuses a tip, in minor units, that the request does not take, or
+// one so large that it cannot be counted with the amount. A customer's device
+// asks before it signs anything. The error wraps ErrTip.
+func CheckTip(r Request, tip int64) error {
 	p := r.Body.GetTip()
-	if tip < 0 || tip > money.MaxMinor || tip > 0 && !p.GetAllowed() || p.GetMax() > 0 && tip > p.GetMax() {
+	if tip < 0 || tip > money.MaxMinor-r.Body.Amount || tip > 0 && !p.GetAllowed() || p.GetMax() > 0 && tip > p.GetMax() {
 		return fmt.Errorf("tip of %s %s: %w", money.Format(tip, r.Body.Currency), r.Body.Currency, ErrTip)
 	}
 	return nil
@@ -168,10 +194,19 @@ func checkPrice(r Request, amount, tip int64) error {
 
 func (t Till) checkCovered(c PreauthCert, v Voucher) error {
 	total := v.Body.Amount + v.Body.Tip // both are bounded: no overflow
-	if total > c.Body.PaymentMax || total > c.Body.Limit {
-		return fmt.Errorf("%d of at most %d: %w", total, min(c.Body.PaymentMax, c.Body.Limit), ErrInsufficient)
+	if total > c.Body.Limit {
+		return beyond(total, c.Body.Limit, c, ErrInsufficient)
+	}
+	if total > c.Body.PaymentMax {
+		return beyond(total, c.Body.PaymentMax, c, ErrLimitPayment)
 	}
 	return nil
+}
+
+// beyond says by which bound of its certificate a payment is too large.
+func beyond(total, most int64, c PreauthCert, why error) error {
+	return fmt.Errorf("%s %s, pre-authorization %s pays at most %s: %w", money.Format(total, c.Body.Currency), c.Body.Currency,
+		ID(c.Body.PreauthId), money.Format(most, c.Body.Currency), why)
 }
 
 func (t Till) checkCounter(c PreauthCert, v Voucher) error {

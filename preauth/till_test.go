@@ -3,6 +3,7 @@ package preauth
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,6 +37,7 @@ var flaws = []flaw{
 	{"the certificate's signature is altered", 4, func(d *deal) { d.tamperCert = then(d.tamperCert, lastBit) }, ErrSignature},
 	{"the issuer key has ended", 5, func(d *deal) { d.bundle.Issuers[0].NotAfterMs = d.now.UnixMilli() }, ErrExpired},
 	{"the bundle revokes the serial", 6, func(d *deal) { d.preauth.Serial = 12 }, ErrVoided},
+	{"the bundle has come to revoke the customer's device", 6, func(d *deal) { d.bundle.RevokedDevices = [][]byte{testBytes("phone", 16)} }, ErrRevoked},
 	{"the bundle is older than 72 hours", 7, func(d *deal) {
 		d.bundle.ServerTimeMs = d.now.Add(-BundleMaxAge).UnixMilli() - 1
 	}, ErrBundleStale},
@@ -55,7 +57,7 @@ var flaws = []flaw{
 	{"a tip where the request says nothing of tips", 17, func(d *deal) { d.request.Tip = nil }, ErrTip},
 	{"a tip where none is taken", 17, func(d *deal) { d.request.Tip.Allowed = false }, ErrTip},
 	{"a tip above the largest", 17, func(d *deal) { d.voucher.Tip = 301 }, ErrTip},
-	{"amount and tip are above the largest payment", 18, func(d *deal) { d.preauth.PaymentMax = d.total() - 1 }, ErrInsufficient},
+	{"amount and tip are above the largest payment", 18, func(d *deal) { d.preauth.PaymentMax = d.total() - 1 }, ErrLimitPayment},
 	{"amount and tip are above the limit", 18, func(d *deal) { d.preauth.Limit = d.total() - 1 }, ErrInsufficient},
 	{"counter 0", 19, func(d *deal) { d.voucher.Counter = 0 }, ErrVoucher},
 	{"a counter above the number of payments", 19, func(d *deal) { d.voucher.Counter = d.preauth.PaymentsMax + 1 }, ErrVoucher},
@@ -76,7 +78,7 @@ func (d *deal) total() int64 { return d.voucher.Amount + d.voucher.Tip }
 
 // sentinels are all reasons a till can give.
 var sentinels = []error{
-	ErrDecode, ErrIssuer, ErrSignature, ErrExpired, ErrVoided, ErrBundleStale, ErrBundleEpoch, ErrPreauthExpired, ErrCurrency,
+	ErrDecode, ErrIssuer, ErrSignature, ErrExpired, ErrVoided, ErrRevoked, ErrBundleStale, ErrBundleEpoch, ErrPreauthExpired, ErrCurrency,
 	ErrVoucher, ErrRequest, ErrBound, ErrAmount, ErrTip, ErrInsufficient, ErrCounter, ErrCancelled, ErrLimitPayment, ErrLimitTotal, ErrLimitCount,
 }
 
@@ -215,6 +217,41 @@ func TestGuaranteed(t *testing.T) {
 				t.Errorf("guaranteed %d, at risk %d; want %d and %d", got.Guaranteed, got.AtRisk, tt.guaranteed, tt.risk)
 			}
 		})
+	}
+}
+
+// Where a verdict is awaited nothing is at risk: what a till may have out
+// offline does not bound the payment, what the certificate says still does.
+func TestAnAwaitedVerdictRisksNothing(t *testing.T) {
+	d := newDeal()
+	d.exposure = Exposure{}
+	till := d.till(t)
+	till.Awaited = true
+	got, err := till.CheckVoucher(d.signVoucher(t), d.signPreauth(t))
+	if err != nil || got.Total != d.total() || got.Guaranteed != 0 || got.AtRisk != 0 {
+		t.Errorf("total %d, guaranteed %d, at risk %d, %v", got.Total, got.Guaranteed, got.AtRisk, err)
+	}
+	for _, f := range flaws {
+		d := newDeal()
+		f.spoil(d)
+		till := d.till(t)
+		till.Awaited = true
+		want := f.want
+		if f.step >= 23 { // the till's own limits
+			want = nil
+		}
+		if _, err := till.CheckVoucher(d.signVoucher(t), d.signPreauth(t)); !errors.Is(err, want) {
+			t.Errorf("%s: %v; want %v", f.name, err, want)
+		}
+	}
+}
+
+// The bound that stands in the way is named with its amount.
+func TestTheBoundIsNamed(t *testing.T) {
+	d := newDeal()
+	d.preauth.PaymentMax = 1250
+	if _, err := d.check(t); err == nil || !strings.Contains(err.Error(), "13.00 USD") || !strings.Contains(err.Error(), "at most 12.50") {
+		t.Errorf("above the largest payment: %v", err)
 	}
 }
 

@@ -44,6 +44,7 @@ type tillVector struct {
 	Bundle      string `json:"bundle"`
 	NowMs       int64  `json:"now_ms"`
 	Request     string `json:"request"`
+	Customer    string `json:"customer_device_id"`
 	Cancelled   bool   `json:"cancelled,omitempty"`
 	Seen        string `json:"seen_with_this_counter,omitempty"`
 	Used        int64  `json:"guarantee_used,omitempty"`
@@ -132,6 +133,7 @@ func tillVectors(t *testing.T) []tillVector {
 		v := tillVector{
 			Name: f.name, Root: hex.EncodeToString(root[:]), Bundle: hex.EncodeToString(mustSign(t, d.rootKey, d.bundle).Bytes),
 			NowMs: d.now.UnixMilli(), Request: hex.EncodeToString(d.signRequest(t).Bytes), Cancelled: d.cancelled, Used: d.used,
+			Customer:   hex.EncodeToString(d.customerCert.DeviceId),
 			PaymentMax: limit.PaymentMax, TotalMax: limit.TotalMax, CountMax: d.exposure.CountMax,
 			Total: d.exposure.Totals["USD"], Count: d.exposure.Count,
 			PreauthCert: hex.EncodeToString(d.signPreauth(t)), Voucher: hex.EncodeToString(d.signVoucher(t)),
@@ -216,10 +218,11 @@ func TestTillVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
-		seen, seenErr := ParseHash(v.Seen)
+		var seen Hash
+		copy(seen[:], fromHex(t, v.Seen))
 		till := Till{
-			Trust: trust, Now: time.UnixMilli(v.NowMs), Request: request, Cancelled: v.Cancelled,
-			Seen:       func(ID, uint32) (Hash, bool) { return seen, seenErr == nil },
+			Trust: trust, Now: time.UnixMilli(v.NowMs), Request: request, Customer: ID(fromHex(t, v.Customer)), Cancelled: v.Cancelled,
+			Seen:       func(ID, uint32) (Hash, bool) { return seen, v.Seen != "" },
 			Guaranteed: func(ID) int64 { return v.Used },
 			Exposure: Exposure{
 				Limits:   map[string]Limit{"USD": {v.PaymentMax, v.TotalMax}},
