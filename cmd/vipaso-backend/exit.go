@@ -61,6 +61,7 @@ var exits = []struct {
 	{wiring.ErrDir, exitConfig, "start the backend once with: vipaso-backend serve --dir DIR"},
 	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH, or leave it out for the database in --dir"},
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
+	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
 	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},
 }
 

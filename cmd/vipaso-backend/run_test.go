@@ -104,15 +104,20 @@ type device struct {
 
 func (s *site) enroll(credential *backendv1.EnrollRequest, text string, key *ecdsa.PrivateKey) *device {
 	s.t.Helper()
+	resp, err := s.tryEnroll(credential, text, key)
+	must(s.t, err)
+	return &device{key: key, cert: resp.DeviceCert, calls: backendv1.NewSettlementServiceClient(
+		s.dial(&tls.Certificate{Certificate: [][]byte{resp.TlsCert}, PrivateKey: key}))}
+}
+
+func (s *site) tryEnroll(credential *backendv1.EnrollRequest, text string, key *ecdsa.PrivateKey) (*backendv1.EnrollResponse, error) {
+	s.t.Helper()
 	public, noise := preauth.PublicKeyOf(&key.PublicKey), make([]byte, 32)
 	noise[0] = 1
 	sig, err := preauth.SignMessage(key, "enrollment", slices.Concat([]byte(text), []byte{0}, public[:], noise))
 	must(s.t, err)
 	credential.SigningKey, credential.NoiseKey, credential.Signature = public[:], noise, sig
-	resp, err := backendv1.NewEnrollmentServiceClient(s.dial(nil)).Enroll(s.t.Context(), credential)
-	must(s.t, err)
-	return &device{key: key, cert: resp.DeviceCert, calls: backendv1.NewSettlementServiceClient(
-		s.dial(&tls.Certificate{Certificate: [][]byte{resp.TlsCert}, PrivateKey: key}))}
+	return backendv1.NewEnrollmentServiceClient(s.dial(nil)).Enroll(s.t.Context(), credential)
 }
 
 func (s *site) dial(certificate *tls.Certificate) *grpc.ClientConn {

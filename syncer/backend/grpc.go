@@ -40,7 +40,7 @@ func (s *Server) GRPC(certificate tls.Certificate) (*grpc.Server, error) {
 			MaxConnectionIdle: 15 * time.Minute, Time: 2 * time.Minute, Timeout: 20 * time.Second,
 		}),
 		grpc.ChainUnaryInterceptor(
-			translate, s.logged,
+			s.silenced, translate, s.logged,
 			recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
 			s.paced,
 			validate.UnaryServerInterceptor(validator),
@@ -53,6 +53,18 @@ func (s *Server) GRPC(certificate tls.Certificate) (*grpc.Server, error) {
 	h.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(g, h)
 	return g, nil
+}
+
+// silenced keeps every answer back once a commit has failed, until the
+// connection is cut: whether a call did what it was asked is then unknown, and
+// what others read may not last.
+func (s *Server) silenced(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	resp, err := next(ctx, req)
+	if s.store.isLost() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return resp, err
 }
 
 // logged logs each call once, with its reason if it failed.

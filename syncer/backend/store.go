@@ -28,6 +28,11 @@ var (
 	ErrDurability = errors.New("database is not durable")
 )
 
+// ErrCommit says that a COMMIT failed. It may be on disk or not; only the
+// database knows, opened again by a new process. Until then nothing more may
+// be written or answered.
+var ErrCommit = errors.New("a commit failed, what is stored is unknown until the next start")
+
 // errTransaction says that a transaction did not begin or end as it should.
 var errTransaction = errors.New("transaction failed")
 
@@ -40,7 +45,7 @@ func broken(err error) bool {
 		return true
 	}
 	for _, target := range []error{
-		errTransaction, sql.ErrConnDone, sql.ErrTxDone, driver.ErrBadConn, context.Canceled, context.DeadlineExceeded,
+		errTransaction, ErrCommit, sql.ErrConnDone, sql.ErrTxDone, driver.ErrBadConn, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, target) {
 			return true
@@ -54,6 +59,8 @@ func broken(err error) bool {
 type Store struct {
 	writer *sql.DB
 	reader *sql.DB
+	turn   chan struct{} // held by whoever writes
+	lost   chan struct{} // closed once a commit has failed
 }
 
 // pragmas are in the address, so that every pooled connection has them.
@@ -95,7 +102,7 @@ func connect(ctx context.Context, address string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", address, ErrDatabase, err), writer.Close())
 	}
 	reader.SetMaxOpenConns(4)
-	s := &Store{writer: writer, reader: reader}
+	s := &Store{writer: writer, reader: reader, turn: make(chan struct{}, 1), lost: make(chan struct{})}
 	for _, db := range []*sql.DB{writer, reader} {
 		if err := checkPragmas(ctx, db); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", address, err), s.Close())
@@ -134,22 +141,59 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return errors.Join(s.writer.Close(), s.reader.Close()) }
+// Close closes the database. After a failed commit it leaves it alone: closing
+// writes, and that is for the process that opens it next.
+func (s *Store) Close() error {
+	if s.isLost() {
+		return nil
+	}
+	return errors.Join(s.writer.Close(), s.reader.Close())
+}
+
+// Lost is closed once a commit has failed. The process must then exit.
+func (s *Store) Lost() <-chan struct{} { return s.lost }
+
+func (s *Store) isLost() bool {
+	select {
+	case <-s.lost:
+		return true
+	default:
+		return false
+	}
+}
 
 // Write runs f in a transaction that no other writer overlaps. When it
 // returns nil, all that f wrote is on disk; otherwise none of it counts,
-// unless the commit itself failed: then only the reopened database knows.
+// unless the error wraps ErrCommit: then nobody knows, and every later Write
+// fails the same way.
 func (s *Store) Write(ctx context.Context, f func(Tx) error) error {
-	return run(ctx, s.writer, f)
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("begin: %w: %w", errTransaction, ctx.Err())
+	}
+	if s.isLost() {
+		return ErrCommit
+	}
+	err := run(ctx, s.writer, f, func(t *sql.Tx) error { return committed(t.Commit()) })
+	if errors.Is(err, ErrCommit) {
+		close(s.lost)
+	}
+	return err
 }
 
 // Read runs f over one consistent state of the books.
 func (s *Store) Read(ctx context.Context, f func(Tx) error) error {
-	return run(ctx, s.reader, f)
+	return run(ctx, s.reader, f, func(t *sql.Tx) error {
+		if err := t.Rollback(); err != nil {
+			return fmt.Errorf("end: %w: %w", errTransaction, err)
+		}
+		return nil
+	})
 }
 
-func run(ctx context.Context, db *sql.DB, f func(Tx) error) error {
+func run(ctx context.Context, db *sql.DB, f func(Tx) error, end func(*sql.Tx) error) error {
 	t, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w: %w", errTransaction, err)
@@ -160,10 +204,23 @@ func run(ctx context.Context, db *sql.DB, f func(Tx) error) error {
 		}
 		return err
 	}
-	if err := t.Commit(); err != nil {
+	return end(t)
+}
+
+// committed returns what the error of a COMMIT means. A broken constraint, a
+// busy file and a caller that left are found before anything is written.
+func committed(err error) error {
+	var e sqlite3.Error
+	switch known := errors.As(err, &e); {
+	case err == nil:
+		return nil
+	case known && e.Code == sqlite3.ErrConstraint:
+		return fmt.Errorf("commit: %w", err)
+	case known && e.Code == sqlite3.ErrBusy,
+		errors.Is(err, sql.ErrTxDone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("commit: %w: %w", errTransaction, err)
 	}
-	return nil
+	return fmt.Errorf("commit: %w: %w", ErrCommit, err)
 }
 
 // Tx is one transaction on the books. Its methods are the whole of the SQL.

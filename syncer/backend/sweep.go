@@ -68,7 +68,10 @@ func (s *Server) closeDue(t Tx, h *hold, at time.Time) error {
 	return nil
 }
 
-// Run sweeps whenever the next pre-authorization ends, until ctx does.
+// Run sweeps whenever the next pre-authorization ends, until ctx does or a
+// commit has failed, whoever's it was: then the process must exit.
+//
+// The error wraps ErrCommit.
 func (s *Server) Run(ctx context.Context) error {
 	for {
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
@@ -88,6 +91,9 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
+		case <-s.store.Lost():
+			timer.Stop()
+			return ErrCommit
 		case <-s.ending:
 			timer.Stop()
 		case <-timer.C:

@@ -42,7 +42,8 @@ type Options struct {
 // the database is migrated and the port answers.
 //
 // The error wraps ErrDir, or backend.ErrDatabase, ErrDurability or
-// ErrInvalid, if the backend cannot start as it is configured.
+// ErrInvalid, if the backend cannot start as it is configured. It wraps
+// backend.ErrCommit if a commit failed: the process must then exit.
 func Serve(ctx context.Context, o Options) (err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -77,7 +78,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return runAll(ctx, o, server, g, listener)
+	return runAll(ctx, o, store, server, g, listener)
 }
 
 // listen opens the port before ca.pem promises it.
@@ -96,7 +97,7 @@ func listen(ctx context.Context, o Options) (net.Listener, string, error) {
 	return l, host, nil
 }
 
-func runAll(ctx context.Context, o Options, server *backend.Server, g *grpc.Server, l net.Listener) error {
+func runAll(ctx context.Context, o Options, store *backend.Store, server *backend.Server, g *grpc.Server, l net.Listener) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return g.Serve(l) })
 	tasks.Go(func() error { return server.Run(ctx) })
@@ -112,17 +113,27 @@ func runAll(ctx context.Context, o Options, server *backend.Server, g *grpc.Serv
 	})
 	tasks.Go(func() error {
 		<-ctx.Done()
-		stop(g)
+		stop(g, store.Lost())
 		return nil
 	})
 	return tasks.Wait()
 }
 
-// stop lets calls under way end, but not for ever.
-func stop(g *grpc.Server) {
+// stop lets calls under way end, but not for ever. After a failed commit it
+// cuts them off: they get no answer.
+func stop(g *grpc.Server, lost <-chan struct{}) {
 	late := time.AfterFunc(stopGrace, g.Stop)
 	defer late.Stop()
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-lost:
+			g.Stop()
+		case <-ended:
+		}
+	}()
 	g.GracefulStop()
+	close(ended)
 }
 
 // publishCA writes the file that says that everything works.
