@@ -79,7 +79,7 @@ func TestErrorsAreToldByTheTable(t *testing.T) {
 		{"twice wrapped", fmt.Errorf("a: %w", fmt.Errorf("b: %w", payment.ErrState)), codes.FailedPrecondition,
 			"PAYMENT_STATE", "The payment is in a state that does not allow this: a: b"},
 		{"refusal of preauth", fmt.Errorf("20.00 needed: %w", preauth.ErrInsufficient), codes.FailedPrecondition,
-			"INSUFFICIENT_FUNDS", "What is left does not cover amount and tip: 20.00 needed"},
+			"INSUFFICIENT_FUNDS", "What is left does not cover the amount: 20.00 needed"},
 		{"limit", preauth.ErrLimitTotal, codes.ResourceExhausted, "LIMIT_TOTAL", "The sum of what is not settled yet would exceed its limit."},
 		{"store conflict", fmt.Errorf("x: %w", store.ErrConflict), codes.Aborted, "CONFLICT", "The payment was changed by somebody else at the same moment: x"},
 		{"adapter with its reason", fmt.Errorf("scan: %w", &link.AdapterError{Reason: "ADAPTER_RFKILL", Detail: "soft blocked"}),

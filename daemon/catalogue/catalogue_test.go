@@ -100,7 +100,7 @@ var commands = []string{
 	"vipasoctl payments list", "vipasoctl payments show", "vipasoctl payments receipt",
 	"vipasoctl sync now", "vipasoctl sync status", "vipasoctl store check", "vipasoctl store backup", "vipasoctl store export",
 	"vipasoctl log level", "vipasoctl radio status", "vipasoctl radio scan", "vipasoctl errors", "vipasoctl bugreport",
-	"sudo systemctl", "sudo timedatectl", "sudo modprobe", "sudo rfkill",
+	"vipaso-demo air", "journalctl -u vipasod", "sudo systemctl", "sudo timedatectl", "sudo modprobe", "sudo rfkill",
 }
 
 func TestNextStepsAreCommands(t *testing.T) {
@@ -114,6 +114,52 @@ func TestNextStepsAreCommands(t *testing.T) {
 		}
 		if len(found) == 0 && e.Retry == RetryFix {
 			t.Errorf("%s can be fixed, but its next step names no command: %s", e.Code, e.Next)
+		}
+	}
+}
+
+// TestNextStepsDoNotRunInCircles: a next step is not the command that has just
+// failed with that very reason, nor one that would only show it again.
+func TestNextStepsDoNotRunInCircles(t *testing.T) {
+	for code, failed := range map[string][]string{
+		AmountMismatch:   {"vipasoctl pay request"},
+		TipNotAllowed:    {"vipasoctl payments show PAYMENT`"}, // it does not show which tip is taken
+		Offline:          {"vipasoctl sync now", "vipasoctl enroll", "vipasoctl preauth", "vipasoctl pay request"},
+		Overloaded:       {"vipasoctl sync now", "vipasoctl enroll"},
+		AdapterDown:      {"vipasoctl radio", "vipasoctl doctor", "vipasoctl status"},
+		StoreReadOnly:    {"vipasoctl doctor", "vipasoctl store check"},
+		StoreCorrupt:     {"vipasoctl doctor", "vipasoctl store check"},
+		WatchExpired:     {"vipasoctl listen --after"},
+		PreauthBound:     {"vipasoctl preauth list"}, // nobody chooses a pre-authorization
+		PeerIncompatible: {"vipasoctl version"},      // it shows no protocol version
+	} {
+		e, ok := Lookup(code)
+		if !ok {
+			t.Fatalf("no entry %s", code)
+		}
+		for _, c := range failed {
+			if strings.Contains(e.Next, c) {
+				t.Errorf("%s: the next step runs in a circle by %q: %s", code, c, e.Next)
+			}
+		}
+	}
+}
+
+// TestNextStepsForEither: a reason that tills and customers get does not send
+// one of them the other's way.
+func TestNextStepsForEither(t *testing.T) {
+	for code, parts := range map[string][]string{
+		CodeInvalid:        {"--business ID", "--customer ID"},
+		InstrumentNotFound: {"vipasoctl instruments list", "vipasoctl sync now"},
+		LimitTotal:         {"vipasoctl sync now", "pre-authorizations"},
+		LimitCount:         {"vipasoctl sync now", "pre-authorizations"},
+		InsufficientFunds:  {"vipasoctl preauth list", "vipasoctl instruments list", "vipasoctl preauth create"},
+	} {
+		e, _ := Lookup(code)
+		for _, part := range parts {
+			if !strings.Contains(e.Next, part) {
+				t.Errorf("%s: the next step lacks %q: %s", code, part, e.Next)
+			}
 		}
 	}
 }

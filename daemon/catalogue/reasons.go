@@ -103,7 +103,7 @@ const (
 	// PreauthCount: The pre-authorization has reached its number of payments.
 	PreauthCount = "PREAUTH_COUNT"
 
-	// InsufficientFunds: What is left does not cover amount and tip.
+	// InsufficientFunds: What is left does not cover the amount.
 	InsufficientFunds = "INSUFFICIENT_FUNDS"
 
 	// NotPreauthCapable: The issuer sets no funds aside on this instrument.
