@@ -15,20 +15,30 @@ var startErrors = []struct {
 	err    error
 	reason string
 }{
-	{store.ErrCorrupt, "STORE_CORRUPT"},
-	{store.ErrNewer, "STORE_NEWER"},
-	{store.ErrLocked, "STORE_LOCKED"},
-	{store.ErrFull, "STORE_FULL"},
-	{daemon.ErrKey, "KEY_UNUSABLE"},
-	{daemon.ErrSocketInUse, "SOCKET_IN_USE"},
+	{store.ErrCorrupt, catalogue.StoreCorrupt},
+	{store.ErrNewer, catalogue.StoreNewer},
+	{store.ErrLocked, catalogue.StoreLocked},
+	{store.ErrFull, catalogue.StoreFull},
+	{store.ErrRole, catalogue.WrongRole},
+	{store.ErrDurability, catalogue.StoreReadOnly},
+	{store.ErrReadOnly, catalogue.StoreReadOnly},
+	{daemon.ErrKey, catalogue.KeyUnusable},
+	{daemon.ErrSocketInUse, catalogue.SocketInUse},
 }
+
+// nextStart is what to do about an error that the catalogue does not know,
+// such as a directory that cannot be made.
+const nextStart = "See the paths and where each was set with `vipasod config show --config FILE`, and what was logged before with `journalctl -u vipasod -n 50`."
 
 // explained adds what to do next to an error that ended the daemon.
 func explained(err error) error {
+	if err == nil {
+		return nil
+	}
 	for _, s := range startErrors {
 		if e, ok := catalogue.Lookup(s.reason); ok && errors.Is(err, s.err) {
 			return fmt.Errorf("%s: %w\nwhy: %s\nnext: %s", e.Code, err, e.Why, e.Next)
 		}
 	}
-	return err
+	return fmt.Errorf("%w\nnext: %s", err, nextStart)
 }
