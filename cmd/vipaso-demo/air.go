@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,15 @@ func newAirCommand() *cobra.Command {
 		Short: "Serve the simulated radio to separate vipasod processes",
 		Long: `Serve a simulated air on a unix socket. Every vipasod whose configuration says
 driver = "sim" and names that socket in sim_socket joins it as one radio.`,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usageError{fmt.Errorf("unknown argument %q", args[0])}
+			case o.listen == "":
+				return usageError{errors.New("--listen PATH is needed: the socket that vipasod names in sim_socket")}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 			return runAir(cmd.Context(), o, cmd.OutOrStdout(), log)
@@ -47,9 +56,6 @@ driver = "sim" and names that socket in sim_socket joins it as one radio.`,
 	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "seed of addresses, losses and signal strengths")
 	cmd.Flags().DurationVar(&o.interval, "interval", 15*time.Millisecond, "connection interval; 0s delivers at once")
 	cmd.Flags().StringVar(&o.loss, "loss", "0%", "share of values that have to be sent again, such as 2.5%")
-	if err := cmd.MarkFlagRequired("listen"); err != nil {
-		panic(err) // no such flag: a programming error
-	}
 	return cmd
 }
 
@@ -57,14 +63,14 @@ driver = "sim" and names that socket in sim_socket joins it as one radio.`,
 func runAir(ctx context.Context, o airOptions, out io.Writer, log *slog.Logger) error {
 	loss, err := parsePerMille(o.loss)
 	if err != nil {
-		return fmt.Errorf("--loss: %w", err)
+		return usageError{fmt.Errorf("--loss: %w", err)}
 	}
 	if o.interval < 0 || o.interval > 4*time.Second {
-		return fmt.Errorf("--interval: %s is not between 0s and 4s", o.interval)
+		return usageError{fmt.Errorf("--interval: %s is not between 0s and 4s", o.interval)}
 	}
 	l, err := listenUnix(ctx, o.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nnext: name another path, in a directory that you may write, as in `vipaso-demo air --listen $HOME/air.sock`", err)
 	}
 	air := sim.NewAir(o.seed, sim.Conditions{Interval: o.interval, LossPerMille: loss})
 	defer air.Close()
@@ -137,7 +143,11 @@ func (a airControl) Control(c *radiov1.SimControl) *radiov1.SimReport {
 
 // listenUnix listens on a unix socket. What a process that was killed has left
 // behind is replaced; a socket that answers, or a file of another kind, is not.
+// A directory that is missing is made.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("unix", path)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return l, err

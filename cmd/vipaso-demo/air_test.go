@@ -147,6 +147,21 @@ func TestAirSocket(t *testing.T) {
 	}
 }
 
+// TestAirDirectory: a directory that is missing is made; where that cannot be,
+// the error says what to do.
+func TestAirDirectory(t *testing.T) {
+	dir := t.TempDir()
+	startAirOn(t, filepath.Join(dir, "new", "dir", "air.sock"))()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := runAir(t.Context(), airOptions{listen: filepath.Join(file, "air.sock"), loss: "0%"}, io.Discard, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "\nnext: name another path") {
+		t.Errorf("below a file: %v", err)
+	}
+}
+
 func TestAirFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"air"},
@@ -158,8 +173,8 @@ func TestAirFlags(t *testing.T) {
 		cmd := newCommand()
 		cmd.SetArgs(args)
 		cmd.SetOut(io.Discard)
-		if err := cmd.ExecuteContext(t.Context()); err == nil {
-			t.Errorf("%v is accepted", args)
+		if err := cmd.ExecuteContext(t.Context()); exitCode(err) != 2 || !strings.Contains(explain(err), "air --help") {
+			t.Errorf("%v: exit %d, %q", args, exitCode(err), explain(err))
 		}
 	}
 }

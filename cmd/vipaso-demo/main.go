@@ -18,9 +18,18 @@ func main() {
 	err := newCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "vipaso-demo:", err)
+		fmt.Fprint(os.Stderr, explain(err))
 	}
 	os.Exit(exitCode(err))
+}
+
+// explain says what went wrong and, of a command line, what to read.
+func explain(err error) string {
+	text := fmt.Sprintln("vipaso-demo:", err)
+	if exitCode(err) == 2 {
+		text += "next: vipaso-demo --help, or vipaso-demo air --help\n"
+	}
+	return text
 }
 
 // usageError is a command line that cannot be used.
