@@ -37,12 +37,16 @@ type acceptance struct {
 // then it is AUTHORIZED, which is neither an error nor a failure. An accepted
 // payment is never accepted twice, whatever call asks again.
 func (d *Device) accept(ctx context.Context, q acceptance) (store.Attempt, error) {
+	q.call.Subject = q.payment
 	a, err := d.accepted(ctx, q)
 	if err == nil && a.Attempt.Voucher.Zero() {
 		a, err = d.promise(ctx, a, q)
 	}
 	if err != nil {
 		return store.Attempt{}, err
+	}
+	if err := d.remember(ctx, q.call); err != nil { // what was accepted stands all the same
+		d.log.Warn("accept not remembered", "payment", q.payment.String(), "error", err)
 	}
 	return d.awaitReceipt(ctx, a)
 }
@@ -149,7 +153,6 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 	if err != nil {
 		return a, payment.Effects{}, err
 	}
-	q.call.Subject = q.payment
 	in := payment.CustomerInput{Event: payment.Accept, Voucher: hash, Charge: charge}
 	return d.storeAttempt(ctx, a, in, func(a *store.Attempt, c *store.Change) {
 		a.VoucherBytes, a.Tip, a.Instrument, a.Delegated = signed, q.tip, ins.ID, ins.Delegated
@@ -282,20 +285,20 @@ func (d *Device) decline(ctx context.Context, call store.Call, id preauth.ID, re
 		return store.Attempt{}, fmt.Errorf("%s: %w", id, errors.Join(errNoPayment, err))
 	}
 	a := all[0]
+	call.Subject = id
 	if a.State == payment.Declined {
-		return a, nil
+		return a, d.remember(ctx, call)
 	}
 	no, err := preauth.Sign(d.opt.Keys.Signing, &peerv1.Decline{RequestHash: a.Request[:], Reason: reason})
 	if err != nil {
 		return a, fmt.Errorf("reason: %w", err)
 	}
-	call.Subject = id
 	stepped, err := d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.Decline, Reason: reason}, func(a *store.Attempt, c *store.Change) {
 		a.DeclineBytes, c.Call = no.Bytes, &call
 	})
 	if err != nil { // another call may have been faster
 		if now, errNow := d.store.Attempt(ctx, a.Request); errNow == nil && now.State == payment.Declined {
-			return now, nil
+			return now, d.remember(ctx, call)
 		}
 		return a, err
 	}

@@ -93,19 +93,6 @@ func (d *Device) knownSale(ctx context.Context, call store.Call) (store.Sale, bo
 	return s, true, err
 }
 
-// knownCall finds an earlier call with this request id. The error wraps
-// errReused if that was another call.
-func (d *Device) knownCall(ctx context.Context, call store.Call) (store.Call, bool, error) {
-	c, known, err := d.store.Call(ctx, call.RequestID)
-	if err != nil || !known {
-		return store.Call{}, false, err
-	}
-	if c.Method != call.Method || c.Content != call.Content {
-		return store.Call{}, false, fmt.Errorf("request_id %s: %w", call.RequestID, errReused)
-	}
-	return c, true, nil
-}
-
 // mayOpen says why a payment cannot be asked for now.
 func (d *Device) mayOpen(ctx context.Context, who *self, q saleRequest) error {
 	if d.opt.Radio == nil {
@@ -165,13 +152,27 @@ func (d *Device) withdraw(ctx context.Context, id preauth.ID, call *store.Call) 
 	if errors.Is(err, store.ErrNotFound) {
 		return s, fmt.Errorf("%s: %w", id, errNoPayment)
 	}
-	if err != nil || s.State == payment.Cancelled {
+	if err != nil {
 		return s, err
 	}
 	if call != nil {
 		call.Subject = id
 	}
-	return d.stepSale(ctx, id, saleStep{in: payment.BusinessInput{Event: payment.Withdraw}, call: call})
+	if s.State != payment.Cancelled {
+		stepped, err := d.stepSale(ctx, id, saleStep{in: payment.BusinessInput{Event: payment.Withdraw}, call: call})
+		if err == nil {
+			return stepped, nil
+		}
+		now, errNow := d.store.Sale(ctx, id)
+		if errNow != nil || now.State != payment.Cancelled {
+			return s, err
+		}
+		s = now // another call was faster
+	}
+	if call == nil {
+		return s, nil
+	}
+	return s, d.remember(ctx, *call)
 }
 
 // paymentOfSale returns the payment as the API shows it.

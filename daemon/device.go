@@ -71,6 +71,7 @@ type Device struct {
 	mu   sync.Mutex
 	self atomic.Pointer[self]
 
+	passing *passing
 	changed signal       // something in the status changed
 	sent    atomic.Int64 // see Counters
 	till    *till
@@ -104,7 +105,7 @@ func New(ctx context.Context, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.hub, d.clock, d.ears = newHub(o.Store, head), newClock(floor), newEars(o.Radio)
+	d.hub, d.clock, d.ears, d.passing = newHub(o.Store, head), newClock(floor), newEars(o.Radio), newPassing()
 	d.clock.skew = o.ClockSkew
 	who, err := d.whoIs(id)
 	if err != nil {

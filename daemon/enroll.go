@@ -49,7 +49,11 @@ func (s *deviceService) BeginEnrollment(context.Context, *devicev1.BeginEnrollme
 
 // CompleteEnrollment implements devicev1.DeviceServiceServer.
 func (s *deviceService) CompleteEnrollment(ctx context.Context, req *devicev1.CompleteEnrollmentRequest) (*devicev1.CompleteEnrollmentResponse, error) {
-	id, err := s.enroll(ctx, Enrollment{URL: req.GetBackendUrl(), CA: []byte(req.GetCaPem()), Token: req.GetToken()})
+	call, err := newCall(methodComplete, req)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.enroll(ctx, Enrollment{URL: req.GetBackendUrl(), CA: []byte(req.GetCaPem()), Token: req.GetToken(), call: &call})
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +62,19 @@ func (s *deviceService) CompleteEnrollment(ctx context.Context, req *devicev1.Co
 
 // Enroll implements devicev1.DeviceServiceServer.
 func (s *deviceService) Enroll(ctx context.Context, req *devicev1.EnrollRequest) (*devicev1.EnrollResponse, error) {
-	id, err := s.enroll(ctx, Enrollment{URL: req.GetBackendUrl(), CA: []byte(req.GetCaPem()), Code: req.GetCode()})
+	call, err := newCall(methodEnroll, req)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.enroll(ctx, Enrollment{URL: req.GetBackendUrl(), CA: []byte(req.GetCaPem()), Code: req.GetCode(), call: &call})
 	if err != nil {
 		return nil, err
 	}
 	return &devicev1.EnrollResponse{Identity: id}, nil
 }
 
-// enroll asks the backend only if the answer can be stored.
+// enroll enrolls, or finds that e was done before.
 func (s *deviceService) enroll(ctx context.Context, e Enrollment) (*devicev1.Identity, error) {
-	if err := s.d.takesWrites(ctx); err != nil {
-		return nil, err
-	}
 	if err := s.d.Enroll(ctx, e); err != nil {
 		return nil, err
 	}
@@ -78,7 +83,11 @@ func (s *deviceService) enroll(ctx context.Context, e Enrollment) (*devicev1.Ide
 
 // Logout implements devicev1.DeviceServiceServer.
 func (s *deviceService) Logout(ctx context.Context, req *devicev1.LogoutRequest) (*devicev1.LogoutResponse, error) {
-	if err := s.d.Logout(ctx, req.GetForce()); err != nil {
+	call, err := newCall(methodLogout, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.logout(ctx, call, req.GetForce()); err != nil {
 		return nil, err
 	}
 	return &devicev1.LogoutResponse{Identity: s.d.identityProto()}, nil

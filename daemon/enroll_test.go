@@ -54,26 +54,26 @@ func TestBeginEnrollment(t *testing.T) {
 
 func TestEnrollWithoutNetwork(t *testing.T) {
 	client := newBench(t, asTill, notEnrolled).run().device(manager)
-	_, err := client.Enroll(t.Context(), &devicev1.EnrollRequest{BackendUrl: "not a url", CaPem: "x", Code: "x"})
+	_, err := client.Enroll(t.Context(), &devicev1.EnrollRequest{RequestId: namedID("call").String(), BackendUrl: "not a url", CaPem: "x", Code: "x"})
 	wantStatus(t, "no url", err, codes.InvalidArgument, "FIELD_INVALID")
-	_, err = client.CompleteEnrollment(t.Context(), &devicev1.CompleteEnrollmentRequest{BackendUrl: "not a url", CaPem: "x", Token: "x"})
+	_, err = client.CompleteEnrollment(t.Context(), &devicev1.CompleteEnrollmentRequest{RequestId: namedID("call").String(), BackendUrl: "not a url", CaPem: "x", Token: "x"})
 	wantStatus(t, "no url", err, codes.InvalidArgument, "FIELD_INVALID")
-	_, err = client.Enroll(t.Context(), &devicev1.EnrollRequest{BackendUrl: "https://backend.test:1"})
+	_, err = client.Enroll(t.Context(), &devicev1.EnrollRequest{RequestId: namedID("call").String(), BackendUrl: "https://backend.test:1"})
 	wantField(t, "no code", err, "FIELD_INVALID", "code")
 }
 
 func TestLogout(t *testing.T) {
 	b := withHistory(t, asTill, payment.Provisional)
 	client := b.device(admin)
-	_, err := client.Logout(t.Context(), &devicev1.LogoutRequest{})
+	_, err := client.Logout(t.Context(), &devicev1.LogoutRequest{RequestId: namedID("call").String()})
 	wantStatus(t, "with unsynced money", err, codes.FailedPrecondition, "UNSYNCED_MONEY")
-	resp, err := client.Logout(t.Context(), &devicev1.LogoutRequest{Force: true})
+	resp, err := client.Logout(t.Context(), &devicev1.LogoutRequest{RequestId: namedID("forced").String(), Force: true})
 	if err != nil || resp.GetIdentity().GetState() != devicev1.AuthenticationState_AUTHENTICATION_STATE_NOT_ENROLLED {
 		t.Errorf("forced: %v (%v)", resp, err)
 	}
 	if st := statusOf(t, b); len(st.GetUnsynced()) != 1 {
 		t.Errorf("the money is gone with the enrollment: %v", st)
 	}
-	_, err = b.device(manager).Logout(t.Context(), &devicev1.LogoutRequest{Force: true})
+	_, err = b.device(manager).Logout(t.Context(), &devicev1.LogoutRequest{RequestId: namedID("forced").String(), Force: true})
 	wantStatus(t, "manager", err, codes.PermissionDenied, "NOT_PERMITTED")
 }

@@ -19,13 +19,20 @@ type Enrollment struct {
 	CA    []byte // PEM
 	Code  string // or
 	Token string
+	call  *store.Call // the caller's request that it came from, if any
 }
 
 // Enroll makes the device known to a backend. When it returns, certificate,
 // trust bundle, limits and instruments are on disk. Enrolling again at the
 // same backend is harmless; at another one it is refused while money is not
-// synchronized.
+// synchronized. The backend is asked only if its answer can be stored.
 func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
+	if known, err := d.enrolledBy(ctx, e); known || err != nil {
+		return err
+	}
+	if err := d.takesWrites(ctx); err != nil {
+		return err
+	}
 	if who := d.self.Load(); who.Enrolled() && who.BackendURL != e.URL {
 		if err := d.nothingUnsynced(ctx); err != nil {
 			return fmt.Errorf("enrolled at %s: %w", who.BackendURL, err)
@@ -44,6 +51,9 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if known, err := d.enrolledBy(ctx, e); known || err != nil {
+		return err // the same call, at the same time, was first
+	}
 	before := d.self.Load()
 	if before.Enrolled() && before.RootKey != got.RootKey {
 		if err := d.nothingUnsynced(ctx); err != nil {
@@ -52,7 +62,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	}
 	lowered := d.clock.Hear(got.ServerTime)
 	if err := d.become(ctx, id, &store.Change{
-		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered,
+		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered, Call: e.call,
 		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
 	}); err != nil {
 		return err
@@ -64,17 +74,35 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	return nil
 }
 
-// Logout forgets who the device is. The payments stay. It is refused while
-// money is not synchronized, unless forced.
-func (d *Device) Logout(ctx context.Context, force bool) error {
+// enrolledBy reports whether e comes from a call that was made before: it
+// must not undo what was done since.
+func (d *Device) enrolledBy(ctx context.Context, e Enrollment) (bool, error) {
+	if e.call == nil {
+		return false, nil
+	}
+	_, known, err := d.knownCall(ctx, *e.call)
+	return known, err
+}
+
+// logout forgets who the device is. The payments stay. It is refused while
+// money is not synchronized, unless forced. A device that is not enrolled has
+// nothing to forget, and the same call again leaves a later enrollment alone.
+func (d *Device) logout(ctx context.Context, call store.Call, force bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if _, known, err := d.knownCall(ctx, call); known || err != nil {
+		return err
+	}
+	if !d.self.Load().Enrolled() {
+		return d.commit(ctx, &store.Change{Call: &call})
+	}
 	if !force {
 		if err := d.nothingUnsynced(ctx); err != nil {
 			return err
 		}
 	}
 	if err := d.become(ctx, store.Identity{}, &store.Change{
+		Call:   &call,
 		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
 	}); err != nil {
 		return err

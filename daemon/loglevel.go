@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +23,9 @@ func newLogLevel(v *slog.LevelVar) *logLevel {
 	}
 	return &logLevel{level: v, configured: v.Level()}
 }
+
+// name returns the level in force, as the API names it.
+func (l *logLevel) name() string { return strings.ToLower(l.level.Level().String()) }
 
 // set changes the level, back to the configured one after a while, or until
 // the next call if that is 0. What an earlier call had planned is off.

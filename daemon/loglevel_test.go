@@ -75,22 +75,22 @@ func TestSetLogLevel(t *testing.T) {
 	b := newBench(t, asTill, func(o *Options, _ *papers) { o.LogLevel = v })
 	client := b.device(manager)
 	for name, want := range logLevels {
-		resp, err := client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{Level: name})
+		resp, err := client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{RequestId: namedID(name).String(), Level: name})
 		if err != nil || resp.GetLevel() != name || v.Level() != want {
 			t.Errorf("%s: %v (%v), level %s", name, resp, err, v.Level())
 		}
 	}
-	_, err := client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{Level: "loud"})
+	_, err := client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{RequestId: namedID("x").String(), Level: "loud"})
 	wantField(t, "unknown", err, "FIELD_INVALID", "level")
-	_, err = client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{Level: "info", For: durationpb.New(time.Millisecond)})
+	_, err = client.SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{RequestId: namedID("x").String(), Level: "info", For: durationpb.New(time.Millisecond)})
 	wantField(t, "too short", err, "FIELD_INVALID", "for")
-	_, err = b.device(cashier).SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{Level: "debug"})
+	_, err = b.device(cashier).SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{RequestId: namedID("x").String(), Level: "debug"})
 	wantStatus(t, "cashier", err, codes.PermissionDenied, "NOT_PERMITTED")
 }
 
 // A device whose logger has no level to change answers all the same.
 func TestSetLogLevelWithoutOne(t *testing.T) {
-	resp, err := newBench(t, asTill, nil).device(manager).SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{Level: "debug"})
+	resp, err := newBench(t, asTill, nil).device(manager).SetLogLevel(t.Context(), &devicev1.SetLogLevelRequest{RequestId: namedID("x").String(), Level: "debug"})
 	if err != nil || resp.GetLevel() != "debug" {
 		t.Errorf("%v (%v)", resp, err)
 	}

@@ -91,7 +91,7 @@ func TestPermissionsDenyByDefault(t *testing.T) {
 func TestPermissionsOverTheWire(t *testing.T) {
 	b := newBench(t, asTill, nil)
 	device := devicev1.NewDeviceServiceClient(b.serve(cashier))
-	_, err := device.Logout(t.Context(), &devicev1.LogoutRequest{Force: true})
+	_, err := device.Logout(t.Context(), &devicev1.LogoutRequest{RequestId: namedID("call").String(), Force: true})
 	wantStatus(t, "unary", err, codes.PermissionDenied, "NOT_PERMITTED")
 	if text := err.Error(); !strings.Contains(text, "uid 1000 is cashier, Logout takes admin") {
 		t.Errorf("said %q", text)

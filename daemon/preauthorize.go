@@ -65,8 +65,12 @@ func (d *Device) void(ctx context.Context, call store.Call, id preauth.ID) (stor
 	if errors.Is(err, store.ErrNotFound) {
 		return auth, fmt.Errorf("%s: %w", id, errNoPreauth)
 	}
-	if err != nil || auth.Voided {
+	if err != nil {
 		return auth, err
+	}
+	call.Subject = id
+	if auth.Voided {
+		return auth, d.remember(ctx, call)
 	}
 	got, err := d.sync.Void(ctx, call.RequestID, id)
 	if err != nil {
@@ -77,7 +81,7 @@ func (d *Device) void(ctx context.Context, call store.Call, id preauth.ID) (stor
 	if auth, err = d.store.Authorization(ctx, id); err != nil {
 		return auth, err
 	}
-	auth.Voided, call.Subject = true, id
+	auth.Voided = true
 	c := &store.Change{
 		Put: []store.Authorization{auth}, Call: &call,
 		Events: []*paymentv1.Event{preauthEvent(id, preauth.Voided)},

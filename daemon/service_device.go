@@ -92,15 +92,25 @@ var logLevels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// SetLogLevel implements devicev1.DeviceServiceServer.
-func (s *deviceService) SetLogLevel(_ context.Context, req *devicev1.SetLogLevelRequest) (*devicev1.SetLogLevelResponse, error) {
+// SetLogLevel implements devicev1.DeviceServiceServer. The same call again
+// neither undoes a later one nor begins its time anew.
+func (s *deviceService) SetLogLevel(ctx context.Context, req *devicev1.SetLogLevelRequest) (*devicev1.SetLogLevelResponse, error) {
 	level, ok := logLevels[req.GetLevel()]
 	if !ok {
 		return nil, fmt.Errorf("log level %q", req.GetLevel())
 	}
-	s.level.set(level, req.GetFor().AsDuration())
-	s.d.log.Warn("log level", "level", req.GetLevel(), "for", req.GetFor().AsDuration())
-	return &devicev1.SetLogLevelResponse{Level: req.GetLevel()}, nil
+	call, err := newCall(methodLogLevel, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.once(ctx, call, func() error {
+		s.level.set(level, req.GetFor().AsDuration())
+		s.d.log.Warn("log level", "level", req.GetLevel(), "for", req.GetFor().AsDuration())
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return &devicev1.SetLogLevelResponse{Level: s.level.name()}, nil
 }
 
 // ScanRadio implements devicev1.DeviceServiceServer. Each address is told

@@ -72,21 +72,25 @@ func deviceCalls(ctx context.Context, c devicev1.DeviceServiceClient) map[string
 	return map[string]func() (any, error){
 		"BeginEnrollment": func() (any, error) { return c.BeginEnrollment(ctx, &devicev1.BeginEnrollmentRequest{}) },
 		"CompleteEnrollment": func() (any, error) {
-			return c.CompleteEnrollment(ctx, &devicev1.CompleteEnrollmentRequest{BackendUrl: "https://127.0.0.1:1", CaPem: "x", Token: "x"})
+			return c.CompleteEnrollment(ctx, &devicev1.CompleteEnrollmentRequest{RequestId: namedID("complete").String(), BackendUrl: "https://127.0.0.1:1", CaPem: "x", Token: "x"})
 		},
 		"Enroll": func() (any, error) {
-			return c.Enroll(ctx, &devicev1.EnrollRequest{BackendUrl: "https://127.0.0.1:1", CaPem: "x", Code: "x"})
+			return c.Enroll(ctx, &devicev1.EnrollRequest{RequestId: namedID("enroll").String(), BackendUrl: "https://127.0.0.1:1", CaPem: "x", Code: "x"})
 		},
 		"WatchAuthenticationState": func() (any, error) {
 			return firstFrom(c.WatchAuthenticationState(ctx, &devicev1.WatchAuthenticationStateRequest{}))
 		},
-		"Logout":      func() (any, error) { return c.Logout(ctx, &devicev1.LogoutRequest{Force: true}) },
+		"Logout": func() (any, error) {
+			return c.Logout(ctx, &devicev1.LogoutRequest{RequestId: namedID("logout").String(), Force: true})
+		},
 		"GetStatus":   func() (any, error) { return c.GetStatus(ctx, &devicev1.GetStatusRequest{}) },
 		"WatchStatus": func() (any, error) { return firstFrom(c.WatchStatus(ctx, &devicev1.WatchStatusRequest{})) },
 		"Diagnose":    func() (any, error) { return c.Diagnose(ctx, &devicev1.DiagnoseRequest{}) },
 		"WatchEvents": func() (any, error) { return firstFrom(c.WatchEvents(ctx, &devicev1.WatchEventsRequest{})) },
 		"SyncNow":     func() (any, error) { return c.SyncNow(ctx, &devicev1.SyncNowRequest{}) },
-		"SetLogLevel": func() (any, error) { return c.SetLogLevel(ctx, &devicev1.SetLogLevelRequest{Level: "info"}) },
+		"SetLogLevel": func() (any, error) {
+			return c.SetLogLevel(ctx, &devicev1.SetLogLevelRequest{RequestId: namedID("level").String(), Level: "info"})
+		},
 		"BackupStore": func() (any, error) { return firstFrom(c.BackupStore(ctx, &devicev1.BackupStoreRequest{})) },
 		"CheckStore":  func() (any, error) { return c.CheckStore(ctx, &devicev1.CheckStoreRequest{}) },
 		"ExportPayments": func() (any, error) {

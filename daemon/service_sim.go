@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -16,7 +17,8 @@ import (
 // simService is vipaso.sim.v1: it makes trouble on purpose.
 type simService struct {
 	simv1.UnimplementedSimServiceServer
-	d *Device
+	d       *Device
+	offline atomic.Bool // as it was last told
 }
 
 func newSimService(d *Device) simv1.SimServiceServer { return &simService{d: d} }
@@ -63,7 +65,17 @@ func (s *simService) SetConditions(ctx context.Context, req *simv1.SetConditions
 		l := req.GetLatency().AsDuration()
 		latency = &l
 	}
-	report, err := air.SetConditions(ctx, req.LossPerMille, latency)
+	call, err := newCall(methodConditions, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.once(ctx, call, func() error {
+		_, err := air.SetConditions(ctx, req.LossPerMille, latency)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	report, err := air.Peers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,20 +87,37 @@ func latencyOf(r *radiov1.SimReport) *durationpb.Duration {
 }
 
 // DropLink implements simv1.SimServiceServer.
-func (s *simService) DropLink(ctx context.Context, _ *simv1.DropLinkRequest) (*simv1.DropLinkResponse, error) {
+func (s *simService) DropLink(ctx context.Context, req *simv1.DropLinkRequest) (*simv1.DropLinkResponse, error) {
 	air, err := s.air()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := air.DropLinks(ctx); err != nil {
+	call, err := newCall(methodDropLink, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.once(ctx, call, func() error {
+		_, err := air.DropLinks(ctx)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	return &simv1.DropLinkResponse{}, nil
 }
 
 // SetOffline implements simv1.SimServiceServer.
-func (s *simService) SetOffline(_ context.Context, req *simv1.SetOfflineRequest) (*simv1.SetOfflineResponse, error) {
-	s.d.sync.SetOffline(req.GetOffline())
-	s.d.changed.fire()
-	return &simv1.SetOfflineResponse{Offline: req.GetOffline()}, nil
+func (s *simService) SetOffline(ctx context.Context, req *simv1.SetOfflineRequest) (*simv1.SetOfflineResponse, error) {
+	call, err := newCall(methodOffline, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.once(ctx, call, func() error {
+		s.offline.Store(req.GetOffline())
+		s.d.sync.SetOffline(req.GetOffline())
+		s.d.changed.fire()
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return &simv1.SetOfflineResponse{Offline: s.offline.Load()}, nil
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -73,6 +74,7 @@ func TestSimConditions(t *testing.T) {
 		{&simv1.SetConditionsRequest{Latency: durationpb.New(time.Second)}, &simv1.SetConditionsResponse{LossPerMille: 100, Latency: durationpb.New(time.Second)}},
 		{&simv1.SetConditionsRequest{LossPerMille: &none, Latency: durationpb.New(0)}, &simv1.SetConditionsResponse{Latency: durationpb.New(0)}},
 	} {
+		tt.set.RequestId = namedID(tt.set.String()).String()
 		got, err := client.SetConditions(t.Context(), tt.set)
 		must(t, err)
 		wantMessage(t, tt.set.String(), got, tt.want)
@@ -81,7 +83,7 @@ func TestSimConditions(t *testing.T) {
 
 func TestSimDropLink(t *testing.T) {
 	air := &weather{}
-	_, err := simOf(t, air).DropLink(t.Context(), &simv1.DropLinkRequest{})
+	_, err := simOf(t, air).DropLink(t.Context(), &simv1.DropLinkRequest{RequestId: namedID("drop").String()})
 	if err != nil || air.dropped != 1 {
 		t.Errorf("dropped %d times (%v)", air.dropped, err)
 	}
@@ -93,9 +95,9 @@ func TestSimWithoutAnAir(t *testing.T) {
 	} {
 		_, err := client.ListPeers(t.Context(), &simv1.ListPeersRequest{})
 		wantStatus(t, name, err, codes.Unavailable, "ADAPTER_DOWN")
-		_, err = client.SetConditions(t.Context(), &simv1.SetConditionsRequest{})
+		_, err = client.SetConditions(t.Context(), &simv1.SetConditionsRequest{RequestId: namedID("set").String()})
 		wantStatus(t, name, err, codes.Unavailable, "ADAPTER_DOWN")
-		_, err = client.DropLink(t.Context(), &simv1.DropLinkRequest{})
+		_, err = client.DropLink(t.Context(), &simv1.DropLinkRequest{RequestId: namedID("drop").String()})
 		wantStatus(t, name, err, codes.Unavailable, "ADAPTER_DOWN")
 	}
 }
@@ -104,9 +106,9 @@ func TestSimWithoutAnAir(t *testing.T) {
 func TestSimSetOffline(t *testing.T) {
 	b := withHistory(t, asTill, payment.Provisional)
 	client := simv1.NewSimServiceClient(b.serve(manager))
-	for _, offline := range []bool{true, false, true} {
+	for i, offline := range []bool{true, false, true} {
 		changed := b.changed.wait()
-		got, err := client.SetOffline(t.Context(), &simv1.SetOfflineRequest{Offline: offline})
+		got, err := client.SetOffline(t.Context(), &simv1.SetOfflineRequest{RequestId: namedID(fmt.Sprint(i)).String(), Offline: offline})
 		if err != nil || got.GetOffline() != offline {
 			t.Errorf("offline %t: %v (%v)", offline, got, err)
 		}

@@ -237,7 +237,7 @@ func TestWatchIdentity(t *testing.T) {
 			})
 		}()
 		pause(ctx, 2*time.Hour)
-		if err := b.Logout(ctx, false); err != nil {
+		if err := b.logout(ctx, store.Call{RequestID: namedID("call"), Method: methodLogout}, false); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
+
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -81,7 +83,7 @@ func (p *party) joins() {
 	p.check(err, "read the CA")
 	ctx, cancel := p.limit()
 	defer cancel()
-	_, err = p.device.Enroll(ctx, &devicev1.EnrollRequest{BackendUrl: p.host.url(), CaPem: string(ca), Code: code})
+	_, err = p.device.Enroll(ctx, &devicev1.EnrollRequest{RequestId: uuid.NewString(), BackendUrl: p.host.url(), CaPem: string(ca), Code: code})
 	p.check(err, "%s enrolls", p.name)
 	p.synchronizes() // what it would do by itself in a moment
 	p.say("%s enrolls", p.name)

@@ -108,7 +108,7 @@ func (p *party) goesOnline() { p.network(true) }
 func (p *party) network(on bool) {
 	ctx, cancel := p.limit()
 	defer cancel()
-	_, err := p.sim.SetOffline(ctx, &simv1.SetOfflineRequest{Offline: !on})
+	_, err := p.sim.SetOffline(ctx, &simv1.SetOfflineRequest{RequestId: uuid.NewString(), Offline: !on})
 	p.check(err, "%s goes online: %v", p.name, on)
 	p.cut = !on
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
@@ -32,7 +35,12 @@ and the network may go.`,
 				return err
 			}
 			a.progress("enrolling with %s…", backend)
-			resp, err := c.device().Enroll(cmd.Context(), &devicev1.EnrollRequest{BackendUrl: backend, CaPem: string(pem), Code: code})
+			req := &devicev1.EnrollRequest{RequestId: uuid.NewString(), BackendUrl: backend, CaPem: string(pem), Code: code}
+			var resp *devicev1.EnrollResponse
+			err = persist(cmd.Context(), c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+				resp, err = c.device().Enroll(ctx, req, opts...)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -61,7 +69,12 @@ func (a *app) logoutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := c.device().Logout(cmd.Context(), &devicev1.LogoutRequest{Force: force})
+			req := &devicev1.LogoutRequest{RequestId: uuid.NewString(), Force: force}
+			var resp *devicev1.LogoutResponse
+			err = persist(cmd.Context(), c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+				resp, err = c.device().Logout(ctx, req, opts...)
+				return err
+			})
 			if err != nil {
 				return err
 			}

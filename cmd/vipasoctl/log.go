@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -22,7 +23,7 @@ func (a *app) logCommand() *cobra.Command {
 		Args:      wants("LEVEL"),
 		ValidArgs: levels,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &devicev1.SetLogLevelRequest{Level: strings.ToLower(args[0])}
+			req := &devicev1.SetLogLevelRequest{RequestId: uuid.NewString(), Level: strings.ToLower(args[0])}
 			if !slices.Contains(levels, req.GetLevel()) {
 				return usagef("level %s: want %s", args[0], strings.Join(levels, ", "))
 			}

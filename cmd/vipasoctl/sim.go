@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -74,7 +75,7 @@ func (a *app) simSetCommand() *cobra.Command {
   vipasoctl sim set --loss 0%`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			req := &simv1.SetConditionsRequest{}
+			req := &simv1.SetConditionsRequest{RequestId: uuid.NewString()}
 			if firstChanged(cmd, "loss", "latency") == "" {
 				return usagef("set wants --loss, --latency or both")
 			}
@@ -137,7 +138,7 @@ func (a *app) simDropCommand() *cobra.Command {
 			}
 			ctx, cancel := quick(cmd.Context())
 			defer cancel()
-			resp, err := c.sim().DropLink(ctx, &simv1.DropLinkRequest{})
+			resp, err := c.sim().DropLink(ctx, &simv1.DropLinkRequest{RequestId: uuid.NewString()})
 			if err != nil {
 				return err
 			}
@@ -164,7 +165,7 @@ func (a *app) simOfflineCommand() *cobra.Command {
 			}
 			ctx, cancel := quick(cmd.Context())
 			defer cancel()
-			resp, err := c.sim().SetOffline(ctx, &simv1.SetOfflineRequest{Offline: args[0] == "on"})
+			resp, err := c.sim().SetOffline(ctx, &simv1.SetOfflineRequest{RequestId: uuid.NewString(), Offline: args[0] == "on"})
 			if err != nil {
 				return err
 			}

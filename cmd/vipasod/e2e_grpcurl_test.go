@@ -118,7 +118,7 @@ func TestGrpcurlPayment(t *testing.T) {
 		if want := map[string]string{"till": "NOT_ENROLLED", "ann": "WRONG_ROLE"}[g.device.name]; refused.code == 0 || !strings.Contains(refused.stderr, `"reason": "`+want+`"`) {
 			t.Errorf("%s: exit %d without the reason %s:\n%s", g.device.name, refused.code, want, refused.stderr)
 		}
-		got := g.call(t, map[string]any{"backend_url": w.url(), "ca_pem": string(ca), "code": g.device.join(t)}, deviceService+"Enroll")
+		got := g.call(t, map[string]any{"request_id": uuid.NewString(), "backend_url": w.url(), "ca_pem": string(ca), "code": g.device.join(t)}, deviceService+"Enroll")
 		if at(got[0], "identity", "state") != "AUTHENTICATION_STATE_ENROLLED" {
 			t.Fatalf("%s: %v", g.device.name, got)
 		}

@@ -102,19 +102,19 @@ func TestEnrollAndLogout(t *testing.T) {
 	setOffline(true, till, ann)
 	result := till.request("5.00", offline)
 	asked := r.received(events)
-	if _, err := till.device.Logout(r.ctx, &devicev1.LogoutRequest{}); reason(err) != "UNSYNCED_MONEY" {
+	if _, err := till.device.Logout(r.ctx, &devicev1.LogoutRequest{RequestId: uuid.NewString()}); reason(err) != "UNSYNCED_MONEY" {
 		t.Errorf("logged out in the middle of a payment: %v", err)
 	}
 	ann.accept(asked, card)
 	r.result(result)
 	for _, p := range []*party{till, ann} {
-		if _, err := p.device.Logout(r.ctx, &devicev1.LogoutRequest{}); reason(err) != "UNSYNCED_MONEY" {
+		if _, err := p.device.Logout(r.ctx, &devicev1.LogoutRequest{RequestId: uuid.NewString()}); reason(err) != "UNSYNCED_MONEY" {
 			t.Errorf("%s logged out with unsynced money: %v", p.name, err)
 		}
 	}
 	r.balanced(map[string]int64{asked.PaymentId: 500}, till, ann)
 	for _, p := range []*party{till, ann} {
-		if _, err := p.device.Logout(r.ctx, &devicev1.LogoutRequest{}); err != nil {
+		if _, err := p.device.Logout(r.ctx, &devicev1.LogoutRequest{RequestId: uuid.NewString()}); err != nil {
 			t.Errorf("%s: %v", p.name, err)
 		}
 	}

@@ -237,12 +237,14 @@ func (x *BeginEnrollmentResponse) GetNoiseKey() string {
 // CompleteEnrollmentRequest ends an enrollment by delegated token.
 type CompleteEnrollmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Where the backend is.
-	BackendUrl string `protobuf:"bytes,1,opt,name=backend_url,json=backendUrl,proto3" json:"backend_url,omitempty"`
+	BackendUrl string `protobuf:"bytes,2,opt,name=backend_url,json=backendUrl,proto3" json:"backend_url,omitempty"`
 	// CA certificate of the backend, PEM.
-	CaPem string `protobuf:"bytes,2,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	CaPem string `protobuf:"bytes,3,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	// What the business's server got for the JWK.
-	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	Token         string `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +277,13 @@ func (x *CompleteEnrollmentRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use CompleteEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*CompleteEnrollmentRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CompleteEnrollmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *CompleteEnrollmentRequest) GetBackendUrl() string {
@@ -347,12 +356,14 @@ func (x *CompleteEnrollmentResponse) GetIdentity() *Identity {
 // EnrollRequest enrolls with a one-time code.
 type EnrollRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Where the backend is.
-	BackendUrl string `protobuf:"bytes,1,opt,name=backend_url,json=backendUrl,proto3" json:"backend_url,omitempty"`
+	BackendUrl string `protobuf:"bytes,2,opt,name=backend_url,json=backendUrl,proto3" json:"backend_url,omitempty"`
 	// CA certificate of the backend, PEM.
-	CaPem string `protobuf:"bytes,2,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	CaPem string `protobuf:"bytes,3,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	// The code.
-	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +396,13 @@ func (x *EnrollRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use EnrollRequest.ProtoReflect.Descriptor instead.
 func (*EnrollRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EnrollRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *EnrollRequest) GetBackendUrl() string {
@@ -632,8 +650,10 @@ func (x *WatchAuthenticationStateResponse) GetIdentity() *Identity {
 // LogoutRequest forgets the enrollment.
 type LogoutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Do it although money is not synchronized.
-	Force         bool `protobuf:"varint,1,opt,name=force,proto3" json:"force,omitempty"`
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -666,6 +686,13 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LogoutRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *LogoutRequest) GetForce() bool {
@@ -1884,10 +1911,13 @@ func (x *SyncNowResponse) GetVerdicts() []*v1.SyncVerdict {
 // SetLogLevelRequest changes how much is logged.
 type SetLogLevelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call until the
+	// daemon ends, and the level with it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// debug, info, warn or error.
-	Level string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	Level string `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
 	// Back to the configured level after this long; unset means never.
-	For           *durationpb.Duration `protobuf:"bytes,2,opt,name=for,proto3" json:"for,omitempty"`
+	For           *durationpb.Duration `protobuf:"bytes,3,opt,name=for,proto3" json:"for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1920,6 +1950,13 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SetLogLevelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *SetLogLevelRequest) GetLevel() string {
@@ -2460,22 +2497,26 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x16BeginEnrollmentRequest\"H\n" +
 	"\x17BeginEnrollmentResponse\x12\x10\n" +
 	"\x03jwk\x18\x01 \x01(\tR\x03jwk\x12\x1b\n" +
-	"\tnoise_key\x18\x02 \x01(\tR\bnoiseKey\"\x8c\x01\n" +
-	"\x19CompleteEnrollmentRequest\x12+\n" +
-	"\vbackend_url\x18\x01 \x01(\tB\n" +
+	"\tnoise_key\x18\x02 \x01(\tR\bnoiseKey\"\xb5\x01\n" +
+	"\x19CompleteEnrollmentRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12+\n" +
+	"\vbackend_url\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\n" +
 	"backendUrl\x12 \n" +
-	"\x06ca_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05caPem\x12 \n" +
-	"\x05token\x18\x03 \x01(\tB\n" +
+	"\x06ca_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05caPem\x12 \n" +
+	"\x05token\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80@R\x05token\"T\n" +
 	"\x1aCompleteEnrollmentResponse\x126\n" +
-	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"~\n" +
-	"\rEnrollRequest\x12+\n" +
-	"\vbackend_url\x18\x01 \x01(\tB\n" +
+	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"\xa7\x01\n" +
+	"\rEnrollRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12+\n" +
+	"\vbackend_url\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\n" +
 	"backendUrl\x12 \n" +
-	"\x06ca_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05caPem\x12\x1e\n" +
-	"\x04code\x18\x03 \x01(\tB\n" +
+	"\x06ca_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05caPem\x12\x1e\n" +
+	"\x04code\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04code\"H\n" +
 	"\x0eEnrollResponse\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"\x88\x02\n" +
@@ -2491,9 +2532,11 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"backendUrl\"!\n" +
 	"\x1fWatchAuthenticationStateRequest\"Z\n" +
 	" WatchAuthenticationStateResponse\x126\n" +
-	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"%\n" +
-	"\rLogoutRequest\x12\x14\n" +
-	"\x05force\x18\x01 \x01(\bR\x05force\"H\n" +
+	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"N\n" +
+	"\rLogoutRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"H\n" +
 	"\x0eLogoutResponse\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"\x12\n" +
 	"\x10GetStatusRequest\"\xae\x02\n" +
@@ -2580,10 +2623,12 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x0eSyncNowRequest\"\x87\x01\n" +
 	"\x0fSyncNowResponse\x128\n" +
 	"\asummary\x18\x01 \x01(\v2\x1e.vipaso.payment.v1.SyncSummaryR\asummary\x12:\n" +
-	"\bverdicts\x18\x02 \x03(\v2\x1e.vipaso.payment.v1.SyncVerdictR\bverdicts\"\x84\x01\n" +
-	"\x12SetLogLevelRequest\x125\n" +
-	"\x05level\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1aR\x05debugR\x04infoR\x04warnR\x05errorR\x05level\x127\n" +
-	"\x03for\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\n" +
+	"\bverdicts\x18\x02 \x03(\v2\x1e.vipaso.payment.v1.SyncVerdictR\bverdicts\"\xad\x01\n" +
+	"\x12SetLogLevelRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x125\n" +
+	"\x05level\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1aR\x05debugR\x04infoR\x04warnR\x05errorR\x05level\x127\n" +
+	"\x03for\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\n" +
 	"\xbaH\a\xaa\x01\x042\x02\b\x01R\x03for\"+\n" +
 	"\x13SetLogLevelResponse\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\"\x14\n" +

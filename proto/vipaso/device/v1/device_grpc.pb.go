@@ -48,14 +48,18 @@ const (
 type DeviceServiceClient interface {
 	// BeginEnrollment makes the keys, if need be, and shows their public part.
 	BeginEnrollment(ctx context.Context, in *BeginEnrollmentRequest, opts ...grpc.CallOption) (*BeginEnrollmentResponse, error)
-	// CompleteEnrollment enrolls with a delegated token for that key.
+	// CompleteEnrollment enrolls with a delegated token for that key; otherwise
+	// as Enroll.
 	CompleteEnrollment(ctx context.Context, in *CompleteEnrollmentRequest, opts ...grpc.CallOption) (*CompleteEnrollmentResponse, error)
 	// Enroll enrolls with a one-time code. The same code and keys give the same
-	// certificates again. Errors: OFFLINE, CODE_INVALID, WRONG_ROLE.
+	// certificates again. A repeat of a call that was answered asks nobody: it
+	// says who the device is now, though it was logged out since. Errors:
+	// OFFLINE, CODE_INVALID, WRONG_ROLE, REQUEST_ID_REUSED.
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*EnrollResponse, error)
 	// WatchAuthenticationState streams who the device is.
 	WatchAuthenticationState(ctx context.Context, in *WatchAuthenticationStateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAuthenticationStateResponse], error)
-	// Logout forgets the enrollment; UNSYNCED_MONEY unless forced.
+	// Logout forgets the enrollment; UNSYNCED_MONEY unless forced. A repeat does
+	// not end an enrollment that was made since.
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
 	// GetStatus is one screen of status.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
@@ -320,14 +324,18 @@ type DeviceService_CreateDiagnosticsBundleClient = grpc.ServerStreamingClient[Cr
 type DeviceServiceServer interface {
 	// BeginEnrollment makes the keys, if need be, and shows their public part.
 	BeginEnrollment(context.Context, *BeginEnrollmentRequest) (*BeginEnrollmentResponse, error)
-	// CompleteEnrollment enrolls with a delegated token for that key.
+	// CompleteEnrollment enrolls with a delegated token for that key; otherwise
+	// as Enroll.
 	CompleteEnrollment(context.Context, *CompleteEnrollmentRequest) (*CompleteEnrollmentResponse, error)
 	// Enroll enrolls with a one-time code. The same code and keys give the same
-	// certificates again. Errors: OFFLINE, CODE_INVALID, WRONG_ROLE.
+	// certificates again. A repeat of a call that was answered asks nobody: it
+	// says who the device is now, though it was logged out since. Errors:
+	// OFFLINE, CODE_INVALID, WRONG_ROLE, REQUEST_ID_REUSED.
 	Enroll(context.Context, *EnrollRequest) (*EnrollResponse, error)
 	// WatchAuthenticationState streams who the device is.
 	WatchAuthenticationState(*WatchAuthenticationStateRequest, grpc.ServerStreamingServer[WatchAuthenticationStateResponse]) error
-	// Logout forgets the enrollment; UNSYNCED_MONEY unless forced.
+	// Logout forgets the enrollment; UNSYNCED_MONEY unless forced. A repeat does
+	// not end an enrollment that was made since.
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
 	// GetStatus is one screen of status.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)

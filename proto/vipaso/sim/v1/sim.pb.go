@@ -203,10 +203,13 @@ func (x *ListPeersResponse) GetPeers() []*Peer {
 // SetConditionsRequest changes the air for everyone on it.
 type SetConditionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call until the
+	// daemon ends.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Share of lost values, per mille; unset leaves it.
-	LossPerMille *uint32 `protobuf:"varint,1,opt,name=loss_per_mille,json=lossPerMille,proto3,oneof" json:"loss_per_mille,omitempty"`
+	LossPerMille *uint32 `protobuf:"varint,2,opt,name=loss_per_mille,json=lossPerMille,proto3,oneof" json:"loss_per_mille,omitempty"`
 	// Added to each value's way; unset leaves it.
-	Latency       *durationpb.Duration `protobuf:"bytes,2,opt,name=latency,proto3" json:"latency,omitempty"`
+	Latency       *durationpb.Duration `protobuf:"bytes,3,opt,name=latency,proto3" json:"latency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +242,13 @@ func (x *SetConditionsRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SetConditionsRequest.ProtoReflect.Descriptor instead.
 func (*SetConditionsRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_sim_v1_sim_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SetConditionsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *SetConditionsRequest) GetLossPerMille() uint32 {
@@ -312,7 +322,10 @@ func (x *SetConditionsResponse) GetLatency() *durationpb.Duration {
 
 // DropLinkRequest ends every link on the air.
 type DropLinkRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call until the
+	// daemon ends.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +358,13 @@ func (x *DropLinkRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DropLinkRequest.ProtoReflect.Descriptor instead.
 func (*DropLinkRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_sim_v1_sim_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DropLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // DropLinkResponse says that it was done.
@@ -387,8 +407,11 @@ func (*DropLinkResponse) Descriptor() ([]byte, []int) {
 // SetOfflineRequest cuts or restores this daemon's way to the backend.
 type SetOfflineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call until the
+	// daemon ends.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Whether to be offline.
-	Offline       bool `protobuf:"varint,1,opt,name=offline,proto3" json:"offline,omitempty"`
+	Offline       bool `protobuf:"varint,2,opt,name=offline,proto3" json:"offline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +444,13 @@ func (x *SetOfflineRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SetOfflineRequest.ProtoReflect.Descriptor instead.
 func (*SetOfflineRequest) Descriptor() ([]byte, []int) {
 	return file_vipaso_sim_v1_sim_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetOfflineRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 func (x *SetOfflineRequest) GetOffline() bool {
@@ -490,19 +520,25 @@ const file_vipaso_sim_v1_sim_proto_rawDesc = "" +
 	"\x04rssi\x18\x06 \x01(\x05R\x04rssi\"\x12\n" +
 	"\x10ListPeersRequest\">\n" +
 	"\x11ListPeersResponse\x12)\n" +
-	"\x05peers\x18\x01 \x03(\v2\x13.vipaso.sim.v1.PeerR\x05peers\"\xa1\x01\n" +
-	"\x14SetConditionsRequest\x123\n" +
-	"\x0eloss_per_mille\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aH\x00R\flossPerMille\x88\x01\x01\x12A\n" +
-	"\alatency\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b\n" +
+	"\x05peers\x18\x01 \x03(\v2\x13.vipaso.sim.v1.PeerR\x05peers\"\xca\x01\n" +
+	"\x14SetConditionsRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x123\n" +
+	"\x0eloss_per_mille\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aH\x00R\flossPerMille\x88\x01\x01\x12A\n" +
+	"\alatency\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b\n" +
 	"2\x00R\alatencyB\x11\n" +
 	"\x0f_loss_per_mille\"r\n" +
 	"\x15SetConditionsResponse\x12$\n" +
 	"\x0eloss_per_mille\x18\x01 \x01(\rR\flossPerMille\x123\n" +
-	"\alatency\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\alatency\"\x11\n" +
-	"\x0fDropLinkRequest\"\x12\n" +
-	"\x10DropLinkResponse\"-\n" +
-	"\x11SetOfflineRequest\x12\x18\n" +
-	"\aoffline\x18\x01 \x01(\bR\aoffline\".\n" +
+	"\alatency\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\alatency\":\n" +
+	"\x0fDropLinkRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x12\n" +
+	"\x10DropLinkResponse\"V\n" +
+	"\x11SetOfflineRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x18\n" +
+	"\aoffline\x18\x02 \x01(\bR\aoffline\".\n" +
 	"\x12SetOfflineResponse\x12\x18\n" +
 	"\aoffline\x18\x01 \x01(\bR\aoffline2\xd8\x02\n" +
 	"\n" +
