@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,14 +68,15 @@ func (s *Server) openBound(r *backendv1.PreAuthorizeRequest) (preauth.Request, e
 		return preauth.Request{}, fmt.Errorf("%w: %w", ErrRequestInvalid, err)
 	}
 	if r.Amount > money.MaxMinor {
-		return preauth.Request{}, fmt.Errorf("%d: %w", r.Amount, money.ErrRange)
+		return preauth.Request{}, fmt.Errorf("%s: %w", money.Amount{Minor: r.Amount, Currency: r.Currency}, money.ErrRange)
 	}
 	tip := r.Amount - req.Body.Amount
 	if r.Currency != req.Body.Currency {
 		return preauth.Request{}, fmt.Errorf("%s for a request in %s: %w", r.Currency, req.Body.Currency, ErrCurrencyMismatch)
 	}
 	if tip < 0 || !tipTaken(req.Body.GetTip(), tip) {
-		return preauth.Request{}, fmt.Errorf("%d for a request of %d: %w", r.Amount, req.Body.Amount, ErrBinding)
+		return preauth.Request{}, fmt.Errorf("%s for a request of %s: %w", money.Format(r.Amount, r.Currency),
+			money.Amount{Minor: req.Body.Amount, Currency: r.Currency}, ErrBinding)
 	}
 	return req, nil
 }
@@ -144,7 +146,8 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 		left -= held
 	}
 	if r.Amount > left {
-		return fmt.Errorf("%d %s, %d left: %w", r.Amount, r.Currency, max(left, 0), ErrLimitTotal)
+		return fmt.Errorf("%s of %s left: %w", money.Format(r.Amount, r.Currency),
+			money.Amount{Minor: max(left, 0), Currency: r.Currency}, ErrLimitTotal)
 	}
 	return nil
 }
@@ -197,6 +200,10 @@ func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
 	transfer, err := ledger.Reservation(ledger.Hold{
 		Preauth: h.id, Instrument: in.ID, Currency: h.currency, Limit: h.limit,
 	}, in.Free)
+	if errors.Is(err, ledger.ErrInsufficient) {
+		err = fmt.Errorf("%s of %s on the instrument: %w", money.Format(h.limit, h.currency),
+			money.Amount{Minor: in.Free, Currency: h.currency}, ledger.ErrInsufficient)
+	}
 	if err != nil {
 		return hold{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -55,6 +57,38 @@ func TestPreAuthorize(t *testing.T) {
 	wantReason(t, err, "WRONG_ROLE")
 	if got := s.free(s.card); got != 100_00 || first.Instrument.Balance != 400_00 {
 		t.Errorf("the card has %d, and had %d after the first", got, first.Instrument.Balance)
+	}
+}
+
+// What a person reads of an amount is what they would write.
+func TestRefusedAmountsAreWrittenAsPeopleDo(t *testing.T) {
+	s := newStreet(t)
+	s.phone.preauthorize(s.card, 450_00)
+	d := s.till.ask(12_00, func(r *peerv1.Request) { r.Tip = nil })
+	phone := s.bench.phone(s.phone.owner)
+	tests := []struct {
+		name string
+		by   *party
+		ask  *backendv1.PreAuthorizeRequest
+		want string
+	}{
+		{"more than the device may hold", s.phone, &backendv1.PreAuthorizeRequest{Amount: 50_01},
+			"50.01 of 50.00 USD left: limit of all that may be held"},
+		{"more than the instrument has", phone, &backendv1.PreAuthorizeRequest{Amount: 50_01},
+			"50.01 of 50.00 USD on the instrument: insufficient funds"},
+		{"more than the request asks for", phone, &backendv1.PreAuthorizeRequest{Amount: 12_01, BoundRequest: d.request.Bytes},
+			"12.01 for a request of 12.00 USD: amount does not fit the request"},
+		{"more than any amount", phone, &backendv1.PreAuthorizeRequest{Amount: money.MaxMinor + 1, BoundRequest: d.request.Bytes},
+			money.Format(money.MaxMinor+1, "USD") + " USD: " + money.ErrRange.Error()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.ask.RequestId, tt.ask.InstrumentId, tt.ask.Currency = randomID(t), s.card[:], "USD"
+			_, err := tt.by.calls.PreAuthorize(s.ctx, tt.ask)
+			if got := status.Convert(err).Message(); got != tt.want {
+				t.Errorf("it says %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
