@@ -98,22 +98,6 @@ func (h Hold) GuaranteeUsed(till [16]byte) int64 {
 	return sum
 }
 
-// Overdrawn reports whether the vouchers that count, cancelled ones and late
-// ones left out, sum above the limit: only a device that spent twice signs
-// such vouchers.
-func (h Hold) Overdrawn() bool {
-	left := h.Limit
-	for _, c := range h.Claims {
-		if c.Outcome == Settled || c.Outcome == Rejected && c.Reason == Exhausted {
-			if c.Total > left {
-				return true
-			}
-			left -= c.Total
-		}
-	}
-	return false
-}
-
 func (h Hold) instrument() Account { return Account{Kind: Instrument, ID: h.Instrument} }
 func (h Hold) held() Account       { return Account{Kind: Held, ID: h.Preauth} }
 

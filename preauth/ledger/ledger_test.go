@@ -249,33 +249,6 @@ func TestClaimErrors(t *testing.T) {
 	}
 }
 
-func TestOverdrawn(t *testing.T) {
-	tests := []struct {
-		name  string
-		moves []move
-		want  bool
-	}{
-		{"vouchers up to the limit are fine", []move{claimed(at(lunaTill, 'a', 60), soon), claimed(at(solTill, 'b', 40), soon)}, false},
-		{"one unit more is a double spend", []move{claimed(at(lunaTill, 'a', 60), soon), claimed(at(solTill, 'b', 41), soon)}, true},
-		{"also if nothing of it was paid", []move{claimed(at(lunaTill, 'a', 100), soon), claimed(at(solTill, 'b', 1), soon)}, true},
-		{"a cancelled voucher does not count", []move{claimed(at(lunaTill, 'a', 60), soon), cancelled('a', soon), claimed(at(solTill, 'b', 100), soon)}, false},
-		{"a late one does not", []move{claimed(at(lunaTill, 'a', 100), soon), claimed(at(solTill, 'b', 1), late)}, false},
-		{"a refused one does not", []move{claimed(at(lunaTill, 'a', 100), soon), claimed(as(Rejected, "X", at(solTill, 'b', 1)), soon)}, false},
-		{"huge sums do not overflow", []move{claimed(at(lunaTill, 'a', 1<<62), soon), claimed(at(solTill, 'b', 1<<62), soon), claimed(at(solTill, 'c', 1<<62), soon)}, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := holdOf(100, 0)
-			for _, m := range tt.moves {
-				h = m(t, h).Hold
-			}
-			if h.Overdrawn() != tt.want {
-				t.Errorf("overdrawn is %t", h.Overdrawn())
-			}
-		})
-	}
-}
-
 func TestReservation(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -3,8 +3,9 @@ package backend
 import (
 	"time"
 
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/preauth/ledger"
 )
 
 // note keeps a voucher, cancelled or not, and looks at its place among the
@@ -60,21 +61,33 @@ func (s *Server) chain(t Tx, h hold, cert preauth.Hash, v seenVoucher, at time.T
 	return t.remark(chainBroken, v.request, v.hash, v.bytes, at)
 }
 
-// provenOver keeps the vouchers that together exceed the limit.
-func (s *Server) provenOver(t Tx, h hold, b ledger.Hold, at time.Time) error {
-	if !b.Overdrawn() {
-		return nil
+// provenOver keeps the vouchers of a pre-authorization that no Cancel ended, if
+// they sum above its limit. Whether they were paid, refused or came late does
+// not matter: a device counts each of them against the limit until it holds a
+// Cancel, so no honest one signs them, and a double spender gains nothing by
+// having them handed in late. A Cancel that came too late to reverse a payment
+// still speaks for the customer.
+func (s *Server) provenOver(t Tx, h hold, at time.Time) error {
+	all, err := t.uncancelled(h.id)
+	if err != nil {
+		return err
 	}
-	objects := [][]byte{h.cert}
-	for _, c := range b.Claims {
-		if c.Outcome == ledger.Cancelled {
-			continue
-		}
-		kept, _, err := t.claim(c.Request)
+	left, over, objects := h.limit, false, [][]byte{h.cert}
+	for _, kept := range all {
+		v, err := preauth.Open[*peerv1.Voucher](kept.bytes)
 		if err != nil {
 			return err
 		}
+		if v.Body.Currency != h.currency {
+			continue
+		}
+		total := v.Body.Amount + v.Body.Tip
+		over = over || total > left
+		left -= min(total, left)
 		objects = append(objects, kept.bytes)
+	}
+	if !over {
+		return nil
 	}
 	return s.prove(t, h, overLimit, 0, objects, at)
 }

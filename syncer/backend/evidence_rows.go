@@ -31,9 +31,21 @@ func (t Tx) putVoucher(v seenVoucher) error {
 }
 
 // vouchersAt returns the vouchers of a pre-authorization with one counter.
-func (t Tx) vouchersAt(pre preauth.ID, counter uint32) (all []seenVoucher, err error) {
+func (t Tx) vouchersAt(pre preauth.ID, counter uint32) ([]seenVoucher, error) {
+	return t.vouchers(`preauth_id = ? AND counter = ? ORDER BY hash`, pre[:], counter)
+}
+
+// uncancelled returns the vouchers of a pre-authorization whose request has no
+// Cancel of its own till, by counter.
+func (t Tx) uncancelled(pre preauth.ID) ([]seenVoucher, error) {
+	return t.vouchers(`preauth_id = ? AND NOT EXISTS (
+		SELECT 1 FROM requests r JOIN cancels c ON c.request_hash = r.hash AND c.signer_id = r.till_id
+		WHERE r.hash = vouchers.request_hash) ORDER BY counter`, pre[:])
+}
+
+func (t Tx) vouchers(where string, args ...any) (all []seenVoucher, err error) {
 	err = t.each(`SELECT hash, preauth_id, counter, prev_hash, request_hash, bytes FROM vouchers
-		WHERE preauth_id = ? AND counter = ? ORDER BY hash`, []any{pre[:], counter}, func(row func(...any) error) error {
+		WHERE `+where, args, func(row func(...any) error) error {
 		var v seenVoucher
 		err := row(fixed(v.hash[:]), fixed(v.preauth[:]), &v.counter, fixed(v.prev[:]), fixed(v.request[:]), &v.bytes)
 		all = append(all, v)

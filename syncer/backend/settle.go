@@ -27,6 +27,9 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 	if err := s.release(t, it.released, at); err != nil {
 		return "", err
 	}
+	if err := s.provenOver(t, h, at); err != nil {
+		return "", err
+	}
 	r, _, err := t.request(it.request.Hash)
 	if err != nil {
 		return "", err
@@ -102,10 +105,7 @@ func (s *Server) claimVoucher(t Tx, r request, h hold, it handed, customer preau
 	if err != nil {
 		return err
 	}
-	if err := s.apply(t, h, before, result, at); err != nil {
-		return err
-	}
-	return s.provenOver(t, h, result.Hold, at)
+	return s.apply(t, h, before, result, at)
 }
 
 // record gives a claim its place in the order of arrival.

@@ -274,6 +274,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		{"next end", func(t Tx) error { _, err := t.nextEnd(); return err }},
 		{"books of a hold", func(t Tx) error { _, err := t.books(hold{id: id}); return err }},
 		{"vouchers", func(t Tx) error { _, err := t.vouchersAt(id, 1); return err }},
+		{"uncancelled vouchers", func(t Tx) error { _, err := t.uncancelled(id); return err }},
 		{"kept Cancel", func(t Tx) error { _, err := t.cancelBy(hash, id); return err }},
 		{"window", func(t Tx) error { _, _, err := t.window(id, id); return err }},
 		{"registration", func(t Tx) error { _, err := t.registered(id); return err }},
