@@ -92,6 +92,9 @@ func (d *Device) promise(ctx context.Context, a store.Attempt, q acceptance) (st
 	if err != nil {
 		return a, err
 	}
+	if err := preauth.CheckTip(r, q.tip); err != nil { // before anything is set aside or signed
+		return a, err
+	}
 	if who.trust.Revoked(a.Business) {
 		return a, fmt.Errorf("till %s: %w", a.Business, preauth.ErrRevoked)
 	}
@@ -182,13 +185,9 @@ func (d *Device) guaranteedAt(ctx context.Context, auth preauth.Authorization, t
 // draw signs a voucher on the pre-authorization that fits, or, if there is
 // none and the till is online, a Charge; the pre-authorization is then zero.
 func (d *Device) draw(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, tip int64) (preauth.Authorization, []byte, preauth.Hash, error) {
-	rows, err := d.store.Authorizations(ctx)
+	all, err := d.spendable(ctx, who)
 	if err != nil {
 		return preauth.Authorization{}, nil, preauth.Hash{}, err
-	}
-	all := make([]preauth.Authorization, len(rows))
-	for i, row := range rows {
-		all[i] = row.Authorization
 	}
 	auth, err := preauth.Select(all, ins.ID, r, tip, d.now())
 	if err != nil {

@@ -88,7 +88,7 @@ func (d *Device) obstacles(ctx context.Context, amount money.Amount) ([]error, e
 	if d.business() {
 		return found, nil
 	}
-	auths, err := d.store.Authorizations(ctx)
+	auths, err := d.spendable(ctx, who)
 	if err != nil {
 		return nil, err
 	}
@@ -160,16 +160,29 @@ func withinLimits(e preauth.Exposure, amount money.Amount) error {
 	return first
 }
 
+// spendable returns what the device may draw on, as the tills will see it.
+func (d *Device) spendable(ctx context.Context, who *self) ([]preauth.Authorization, error) {
+	rows, err := d.store.Authorizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]preauth.Authorization, len(rows))
+	for i, row := range rows {
+		all[i] = row.Authorization
+	}
+	return preauth.Spendable(all, who.trust, d.opt.Keys.Public(), d.now()), nil
+}
+
 // covered says why no pre-authorization covers an amount; of several reasons
 // the one that is closest to a payment.
-func covered(auths []store.Authorization, amount money.Amount, now time.Time) error {
+func covered(auths []preauth.Authorization, amount money.Amount, now time.Time) error {
 	best := fmt.Errorf("%s: %w", firstOf(amount.Currency, "any currency"), preauth.ErrNotAvailable)
 	rank := 0
 	for _, a := range auths {
 		if amount.Currency != "" && a.Cert.Body.Currency != amount.Currency || len(a.Cert.Body.BoundTo) > 0 {
 			continue
 		}
-		r, err := coverage(a, amount.Minor, now)
+		r, err := a.Covers(max(1, amount.Minor), now)
 		if err == nil {
 			return nil
 		}
@@ -178,20 +191,4 @@ func covered(auths []store.Authorization, amount money.Amount, now time.Time) er
 		}
 	}
 	return best
-}
-
-// coverage says why a pre-authorization does not cover an amount, and how
-// close that is to covering it.
-func coverage(a store.Authorization, minor int64, now time.Time) (rank int, err error) {
-	switch s := a.Status(now); {
-	case s == preauth.Voided:
-		return 1, fmt.Errorf("%s: %w", a.ID(), preauth.ErrVoided)
-	case s == preauth.Expired:
-		return 2, fmt.Errorf("%s: %w", a.ID(), preauth.ErrPreauthExpired)
-	case a.Counter >= a.Cert.Body.PaymentsMax:
-		return 3, fmt.Errorf("%s after %d: %w", a.ID(), a.Counter, preauth.ErrCount)
-	case a.Largest(now) < max(1, minor):
-		return 4, fmt.Errorf("%s covers %s %s: %w", a.ID(), money.Format(a.Largest(now), a.Cert.Body.Currency), a.Cert.Body.Currency, preauth.ErrInsufficient)
-	}
-	return 0, nil
 }

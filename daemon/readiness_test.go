@@ -71,8 +71,17 @@ func TestReadiness(t *testing.T) {
 		{name: "customer with nothing set aside", role: asCustomer, want: []string{"PREAUTH_NOT_AVAILABLE"}},
 		{name: "customer with enough", role: asCustomer, prepare: holding(nil), amount: "50.00", currency: "USD"},
 		{name: "customer for anything", role: asCustomer, prepare: holding(nil)},
-		{name: "more than one pre-authorization covers", role: asCustomer, prepare: holding(func(c *peerv1.PreauthCert) { c.PaymentMax = 40_00 }),
+		{name: "more than one pre-authorization covers", role: asCustomer, prepare: holding(func(c *peerv1.PreauthCert) { c.Limit, c.PaymentMax = 40_00, 40_00 }),
 			amount: "40.01", currency: "USD", want: []string{"INSUFFICIENT_FUNDS"}},
+		{name: "more than the largest payment of a pre-authorization", role: asCustomer, prepare: holding(func(c *peerv1.PreauthCert) { c.PaymentMax = 40_00 }),
+			amount: "40.01", currency: "USD", want: []string{"LIMIT_PAYMENT"}},
+		{name: "set aside at another backend", role: asCustomer, prepare: func(b *bench) {
+			c := setAside(b.t, b, "kept", namedID("card"), nil).Cert
+			cert := signedBy(b.t, "another issuer", c.Body)
+			b.change(&store.Change{Put: []store.Authorization{{Authorization: preauth.Authorization{Cert: cert, Instrument: namedID("card"), Prev: cert.Hash}}}})
+		}, want: []string{"PREAUTH_NOT_AVAILABLE"}},
+		{name: "revoked by the newest bundle", role: asCustomer, change: func(_ *Options, p *papers) { p.bundle.RevokedSerials = []uint64{1} },
+			prepare: holding(func(c *peerv1.PreauthCert) { c.Serial = 1 }), want: []string{"PREAUTH_VOIDED"}},
 		{name: "in another currency", role: asCustomer, prepare: holding(nil), currency: "EUR", want: []string{"LIMIT_PAYMENT", "PREAUTH_NOT_AVAILABLE"}},
 		{name: "bound to another request", role: asCustomer, prepare: holding(func(c *peerv1.PreauthCert) {
 			h := namedHash("request")
@@ -131,26 +140,26 @@ func TestReadinessReadsAmounts(t *testing.T) {
 // Of several reasons the one that is closest to a payment is told.
 func TestCoveredTellsTheClosest(t *testing.T) {
 	b, now := newBench(t, asCustomer, nil), time.Now()
-	with := func(name string, change func(*store.Authorization)) store.Authorization {
-		a := setAside(t, b, name, namedID("card"), nil)
+	with := func(name string, change func(*preauth.Authorization)) preauth.Authorization {
+		a := setAside(t, b, name, namedID("card"), nil).Authorization
 		change(&a)
 		return a
 	}
-	voided := with("voided", func(a *store.Authorization) { a.Voided = true })
-	spent := with("spent", func(a *store.Authorization) { a.Held = 100_00 })
-	used := with("used", func(a *store.Authorization) { a.Counter = 10 })
-	expired := with("expired", func(a *store.Authorization) { a.Cert.Body.SpendByMs = now.UnixMilli() })
-	good := with("good", func(*store.Authorization) {})
+	voided := with("voided", func(a *preauth.Authorization) { a.Voided = true })
+	spent := with("spent", func(a *preauth.Authorization) { a.Held = 100_00 })
+	used := with("used", func(a *preauth.Authorization) { a.Counter = 10 })
+	expired := with("expired", func(a *preauth.Authorization) { a.Cert.Body.SpendByMs = now.UnixMilli() })
+	good := with("good", func(*preauth.Authorization) {})
 	for _, tt := range []struct {
-		all  []store.Authorization
+		all  []preauth.Authorization
 		want string
 	}{
 		{nil, "PREAUTH_NOT_AVAILABLE"},
-		{[]store.Authorization{voided}, "PREAUTH_VOIDED"},
-		{[]store.Authorization{expired, voided}, "PREAUTH_EXPIRED"},
-		{[]store.Authorization{used, expired}, "PREAUTH_COUNT"},
-		{[]store.Authorization{voided, spent, used, expired}, "INSUFFICIENT_FUNDS"},
-		{[]store.Authorization{voided, spent, good}, ""},
+		{[]preauth.Authorization{voided}, "PREAUTH_VOIDED"},
+		{[]preauth.Authorization{expired, voided}, "PREAUTH_EXPIRED"},
+		{[]preauth.Authorization{used, expired}, "PREAUTH_COUNT"},
+		{[]preauth.Authorization{voided, spent, used, expired}, "INSUFFICIENT_FUNDS"},
+		{[]preauth.Authorization{voided, spent, good}, ""},
 	} {
 		got := ""
 		if err := covered(tt.all, money.Amount{Currency: "USD"}, now); err != nil {

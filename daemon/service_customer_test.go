@@ -119,6 +119,7 @@ func TestAcceptPaymentIsRefused(t *testing.T) {
 		{"no amount", "open", func(r *customerv1.AcceptPaymentRequest) { r.Amount = "" }, codes.InvalidArgument, "AMOUNT_SYNTAX"},
 		{"nothing", "open", func(r *customerv1.AcceptPaymentRequest) { r.Amount = "0" }, codes.InvalidArgument, "AMOUNT_RANGE"},
 		{"tip in fractions", "open", func(r *customerv1.AcceptPaymentRequest) { r.Tip = "0.001" }, codes.InvalidArgument, "AMOUNT_PRECISION"},
+		{"more of a tip than the till takes", "open", func(r *customerv1.AcceptPaymentRequest) { r.Tip = "3.01" }, codes.FailedPrecondition, "TIP_NOT_ALLOWED"},
 		{"no such instrument", "open", func(r *customerv1.AcceptPaymentRequest) { r.InstrumentId = namedID("none").String() },
 			codes.NotFound, "INSTRUMENT_NOT_FOUND"},
 		{"not another's", "open", func(r *customerv1.AcceptPaymentRequest) { r.IsDelegatedInstrument = true }, codes.InvalidArgument, "FIELD_INVALID"},

@@ -159,7 +159,7 @@ func (d *Device) situation(ctx context.Context, st *devicev1.Status, now time.Ti
 	if s.business {
 		return s, nil
 	}
-	auths, err := d.store.Authorizations(ctx)
+	auths, err := d.spendable(ctx, who)
 	s.spendable = covered(auths, money.Amount{}, now) == nil
 	return s, err
 }

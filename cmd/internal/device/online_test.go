@@ -19,10 +19,20 @@ func TestCharge(t *testing.T) {
 	ann, card := r.payer("ann", "")
 	events := ann.listen(r.ctx)
 	setOffline(true, ann)
-	result := till.request("5.00", businessv1.Policy_POLICY_PREFER_ONLINE)
+	result := till.ask(&businessv1.SendPaymentRequestViaBleRequest{
+		RequestId: uuid.NewString(), Amount: "5.00", Currency: "USD", Tip: &businessv1.TipPolicy{},
+	})
 	asked := r.received(events)
 	if !asked.Online {
 		t.Fatal("the till is online and the request does not say so")
+	}
+	call := acceptance(asked, card)
+	call.Tip = "0.01"
+	if _, err := ann.customer.AcceptPayment(r.ctx, call); reason(err) != "TIP_NOT_ALLOWED" {
+		t.Errorf("a tip that is not taken: %v", err)
+	}
+	if n := ann.vouchers(asked.PaymentId); n != 0 {
+		t.Fatalf("%d charges signed with a tip that is not taken", n)
 	}
 	ann.accept(asked, card)
 	if got := r.result(result); got.GetPaymentSuccessful() == nil || got.Payment.State != settledNow {
