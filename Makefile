@@ -53,7 +53,7 @@ ci: ## what continuous integration runs
 
 .PHONY: build
 build: prerequisites ## build the programs into bin/
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+	$(GO) build -trimpath -ldflags "-s -w -X github.com/vipaso/vipasod/cmd/internal/build.version=$(VERSION)" -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
 
 .PHONY: install
 install: build ## install programs, units and the sample configuration below DESTDIR

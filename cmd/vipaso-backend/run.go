@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vipaso/vipasod/cmd/internal/build"
 )
 
 // run executes one command line and returns the exit code.
@@ -72,11 +73,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			version := "unknown"
-			if b, ok := debug.ReadBuildInfo(); ok {
-				version = b.Main.Version
-			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), "vipaso-backend", version)
+			_, err := fmt.Fprintln(c.OutOrStdout(), build.This().Line("vipaso-backend"))
 			return err
 		},
 	}

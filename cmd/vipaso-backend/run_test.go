@@ -417,8 +417,8 @@ func TestHelpHasExamples(t *testing.T) {
 	if code := run(t.Context(), []string{"serve", "--help"}, &out, &out); code != exitOK || !strings.Contains(out.String(), "ca.pem") {
 		t.Errorf("help: %d %s", code, out.String())
 	}
-	if code := run(t.Context(), []string{"version"}, &out, &out); code != exitOK {
-		t.Errorf("version: %d", code)
+	if code := run(t.Context(), []string{"version"}, &out, &out); code != exitOK || strings.Contains(out.String(), "(devel)") {
+		t.Errorf("version: %d %s", code, out.String())
 	}
 }
 

@@ -9,7 +9,7 @@ const module = "github.com/vipaso/vipasod"
 // packages are all there may be below the module; a * stands for one element.
 var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
-	"cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
+	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
 	"preauth", "preauth/money", "preauth/ledger",
@@ -72,7 +72,8 @@ var strangers = []struct {
 	{"ble/radio", []string{"preauth", "ble/secure", "ble/frame", "ble/sim", "ble/hci"}},
 	{"ble/sim", []string{"preauth", "ble/secure", "ble/frame", "ble/hci"}},
 	{"ble/hci", []string{"preauth", "ble/secure", "ble/frame", "ble/sim"}},
-	{"cmd/vipasoctl", []string{"store", "syncer", "ble", "daemon/payment", "cmd/internal"}},
+	{"cmd/vipasoctl", []string{"store", "syncer", "ble", "daemon/payment", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove"}},
+	{"cmd/internal/build", []string{"cmd/internal/device", "cmd/internal/backend", "daemon", "preauth", "proto", "store", "syncer", "ble"}},
 }
 
 // apart lists what a package may not import although a longer path below it

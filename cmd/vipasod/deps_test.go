@@ -183,6 +183,8 @@ func TestDepsCheckers(t *testing.T) {
 		{"ledger counts with the device", pkg{ImportPath: at("preauth/ledger"), Imports: []string{at("preauth")}}, "may not know preauth"},
 		{"daemon picks a radio", pkg{ImportPath: at("daemon"), Imports: []string{at("ble/sim")}}, "may not know ble/sim"},
 		{"vipasoctl looks into the store", pkg{ImportPath: at("cmd/vipasoctl"), Imports: []string{at("store")}}, "may not know store"},
+		{"vipasoctl wires a device", pkg{ImportPath: at("cmd/vipasoctl"), Imports: []string{at("cmd/internal/device")}}, "may not know cmd/internal/device"},
+		{"vipasoctl names its build", pkg{ImportPath: at("cmd/vipasoctl"), Imports: []string{at("cmd/internal/build")}}, ""},
 		{"vipasoctl explains reasons", pkg{ImportPath: at("cmd/vipasoctl"), Imports: []string{at("daemon/catalogue")}}, ""},
 	}
 	for _, test := range tests {

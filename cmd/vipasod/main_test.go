@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vipaso/vipasod/cmd/internal/build"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -125,11 +127,11 @@ func TestExitCodes(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	out, _, code := call(t, nil, "version")
-	if code != exitOK || !strings.HasPrefix(out, "vipasod ") {
+	if code != exitOK || !strings.HasPrefix(out, "vipasod ") || strings.Contains(out, "(devel)") {
 		t.Errorf("version = %q, %d", out, code)
 	}
 	out, _, code = call(t, nil, "version", "--json")
-	var b build
+	var b build.Info
 	if err := json.Unmarshal([]byte(out), &b); err != nil || code != exitOK || b.Go == "" || b.OS == "" {
 		t.Errorf("version --json = %q, %d, %v", out, code, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
+	"github.com/vipaso/vipasod/cmd/internal/build"
 	"github.com/vipaso/vipasod/cmd/internal/device"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
@@ -57,7 +58,7 @@ func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
 		return err
 	}
 	dc := device.Config{
-		Role: peerv1.Role_ROLE_CUSTOMER, DisplayName: c.DisplayName, Version: thisBuild().Version,
+		Role: peerv1.Role_ROLE_CUSTOMER, DisplayName: c.DisplayName, Version: build.This().Version,
 		Dir: c.Store.Dir, Socket: c.GRPC.Socket, Group: socketGroup, Roles: c.GRPC.Roles.byRole(),
 		Driver: c.Radio.Driver, SimSocket: c.Radio.SimSocket, Adapter: c.Radio.Adapter,
 		RadioSocket: c.Radio.Socket, RadioArgs: radioArgs(c),
