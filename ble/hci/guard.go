@@ -148,7 +148,8 @@ func (g *guard) answering() {
 
 // refuse ends the connection because of what the peer has sent.
 func (g *guard) refuse(what string) {
-	g.radio.note(what)
+	n := g.radio.count(what)
+	g.radio.log.Warn("peer refused", "what", what, "count", n)
 	g.close(errors.Join(errors.New(what), link.ErrLost))
 }
 

@@ -210,6 +210,8 @@ func (j *judge) fromPeripheral(p []byte) verdict {
 		return j.notification(p)
 	case p[0]&commandBit != 0 || p[0] == opConfirm || p[0] == opNotify+2:
 		return verdict{act: drop} // commands, confirmations, indications
+	case p[0] == opMTU && len(p) != 3:
+		return refused("malformed request")
 	case p[0]&1 == 0:
 		return answered(p[0], 0, errNotSupported) // we serve nothing
 	}

@@ -104,7 +104,7 @@ func TestFromPeripheral(t *testing.T) {
 		{"hostile: nothing", "02 f700", "", refuse, ""},
 		{"hostile: half a notification", "", "1b", refuse, ""},
 		{"hostile: almost a notification", "", "1b 12", refuse, ""},
-		{"hostile: half an MTU request", "", "02 01", answer, "01 02 0000 06"},
+		{"hostile: half an MTU request", "", "02 01", refuse, ""},
 		{"hostile: a response to nothing", "", "13", refuse, ""},
 		{"hostile: a response to something else", "12 1300 0100", "0b 00", refuse, ""},
 		{"hostile: an error of something else", "12 1300 0100", "01 0a 1300 0a", refuse, ""},
@@ -170,22 +170,25 @@ func TestServiceData(t *testing.T) {
 		t.Errorf("advertisement of %d bytes", len(good))
 	}
 	for _, tt := range []struct {
-		name string
-		adv  []byte
-		want string
+		name  string
+		adv   []byte
+		want  string
+		sound bool
 	}{
-		{"ours", good, "0123456789"},
-		{"the scan response", scanResponse(service), ""},
-		{"nothing", nil, ""},
-		{"hostile: a field of 255 bytes", unhex(t, "0201 06 ff21"), ""},
-		{"hostile: a field of no length", unhex(t, "00 0201 06"), ""},
-		{"hostile: a field beyond the end", good[:30], ""},
-		{"hostile: service data shorter than its UUID", unhex(t, "0321 0102"), ""},
-		{"hostile: UUIDs of 3 bytes", unhex(t, "0403 010203"), ""},
-		{"hostile: flags of 2 bytes", unhex(t, "0301 0606"), ""},
+		{"ours", good, "0123456789", true},
+		{"the scan response", scanResponse(service), "", true},
+		{"nothing", nil, "", true},
+		{"padding", unhex(t, "0201 06 0000"), "", true},
+		{"another's name, list and data", unhex(t, "0409 616263 0503 0f18 0a18 0516 0f18 64 00"), "", true},
+		{"hostile: a field of 255 bytes", unhex(t, "0201 06 ff21"), "", false},
+		{"hostile: a field of no length", unhex(t, "00 0201 06"), "", false},
+		{"hostile: a field beyond the end", good[:30], "", false},
+		{"hostile: service data shorter than its UUID", unhex(t, "0321 0102"), "", false},
+		{"hostile: UUIDs of 3 bytes", unhex(t, "0403 010203"), "", false},
+		{"hostile: flags of 2 bytes", unhex(t, "0301 0606"), "", false},
 	} {
-		if got, ok := serviceData(tt.adv, service); string(got) != tt.want || ok != (tt.want != "") {
-			t.Errorf("%s: %x, %v", tt.name, got, ok)
+		if got, sound := serviceData(tt.adv, service); string(got) != tt.want || sound != tt.sound {
+			t.Errorf("%s: %x, %v", tt.name, got, sound)
 		}
 	}
 }
@@ -195,8 +198,9 @@ func FuzzServiceData(f *testing.F) {
 	f.Add(advertisement(service, []byte("0123456789")))
 	f.Add([]byte{0xff, 0x21})
 	f.Fuzz(func(t *testing.T, adv []byte) {
-		if data, ok := serviceData(adv, service); ok && len(data)+len(service)+2 > len(adv) {
-			t.Errorf("%x in %x", data, adv)
+		data, sound := serviceData(adv, service)
+		if data != nil && (!sound || len(data)+len(service)+2 > len(adv)) {
+			t.Errorf("%x in %x, %v", data, adv, sound)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -84,17 +85,6 @@ func (r *Radio) Err() error {
 	return r.err
 }
 
-// Refused counts, by what was wrong, the PDUs of strangers that ended a link.
-func (r *Radio) Refused() map[string]uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	counts := map[string]uint64{}
-	for what, n := range r.refused {
-		counts[what] = n
-	}
-	return counts
-}
-
 // fail ends the radio for good. The first reason stands.
 func (r *Radio) fail(err error) {
 	r.mu.Lock()
@@ -153,6 +143,7 @@ func (r *Radio) Status() link.Status {
 	defer r.mu.Unlock()
 	s := link.Status{
 		Adapter: r.adapter, Address: r.public, Up: r.err == nil, Scanning: r.scanning, Advertising: r.adv.On, LastPeer: r.lastPeer,
+		Refused: maps.Clone(r.refused),
 	}
 	if r.shown.address != "" {
 		s.Address = r.shown.address
@@ -220,13 +211,13 @@ func (r *Radio) remove(g *guard) {
 // meanwhile would dial an address that is no more.
 const silentFor = 200 * time.Millisecond
 
-// note counts a refusal and remembers that there was a peer.
-func (r *Radio) note(what string) {
+// count counts something of a stranger that was refused. What is wrong comes
+// from a short list.
+func (r *Radio) count(what string) uint64 {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.refused[what]++
-	n := r.refused[what]
-	r.mu.Unlock()
-	r.log.Warn("peer refused", "what", what, "count", n)
+	return r.refused[what]
 }
 
 func (r *Radio) heard() {

@@ -78,19 +78,23 @@ func (r *Radio) enableScan(on bool) error {
 func (r *Radio) advertisement(a ble.Advertisement) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.note("advertisement")
+			r.count("panic of the advertisement parser")
 		}
 	}()
 	raw, ok := a.(*hci.Advertisement)
 	if !ok || !raw.Connectable() {
 		return
 	}
-	data, ok := serviceData(raw.Data(), r.names.service)
-	if !ok {
+	data, sound := serviceData(raw.Data(), r.names.service)
+	if !sound {
+		r.count("malformed advertisement")
+	}
+	if data == nil {
 		return
 	}
 	beacon, err := link.DecodeBeacon(data)
 	if err != nil {
+		r.count("malformed beacon")
 		return
 	}
 	address := upper(raw.Addr().String())
@@ -106,19 +110,49 @@ func (r *Radio) advertisement(a ble.Advertisement) {
 	}
 }
 
-// serviceData returns the data of a 128-bit service in an advertisement, which
-// may be anything.
-func serviceData(adv []byte, service ble.UUID) ([]byte, bool) {
-	for len(adv) > 1 {
+// serviceData returns the data of a 128-bit service in an advertisement, nil if
+// there is none, and whether the fields up to there make sense: they may be
+// anything.
+func serviceData(adv []byte, service ble.UUID) (data []byte, sound bool) {
+	for len(adv) > 0 {
 		n := int(adv[0])
-		if n == 0 || n >= len(adv) {
+		if n == 0 { // the rest is padding
+			return nil, len(bytes.Trim(adv, "\x00")) == 0
+		}
+		if n >= len(adv) {
 			return nil, false
 		}
 		field := adv[1 : 1+n]
-		if field[0] == fieldData128 && len(field) > len(service) && bytes.Equal(field[1:1+len(service)], service) {
+		if !fits(field) {
+			return nil, false
+		}
+		if field[0] == fieldData128 && bytes.HasPrefix(field[1:], service) {
 			return field[1+len(service):], true
 		}
 		adv = adv[1+n:]
 	}
-	return nil, false
+	return nil, true
+}
+
+// fits reports whether the content of a field has a length that its type
+// allows.
+func fits(field []byte) bool {
+	n := len(field) - 1
+	switch field[0] {
+	case fieldFlags:
+		return n == 1
+	case 0x02, 0x03: // lists of services of 16 bits
+		return n%2 == 0
+	case 0x04, 0x05: // 32
+		return n%4 == 0
+	case 0x06, fieldServices128:
+		return n%16 == 0
+	case 0x16: // service data, 16
+		return n >= 2
+	case 0x20: // 32
+		return n >= 4
+	case fieldData128:
+		return n >= 16
+	}
+	return true
 }

@@ -3,12 +3,14 @@
 package hci
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/testbed"
 )
 
@@ -38,13 +40,7 @@ func appear(b *testbed.Bench, controller int, address string) (*stranger, error)
 	}
 	slices.Reverse(to)
 	host := b.Host(controller)
-	go func() {
-		for buf := make([]byte, 4096); ; {
-			if _, err := host.Read(buf); err != nil {
-				return
-			}
-		}
-	}()
+	go reading(host, func([]byte) {})
 	for _, command := range [][]byte{
 		{1, 0x03, 0x0c, 0},                  // Reset
 		{1, 0x24, 0x20, 4, 251, 0, 0x48, 8}, // LE Write Suggested Default Data Length
@@ -67,6 +63,47 @@ func appear(b *testbed.Bench, controller int, address string) (*stranger, error)
 		<-time.After(10 * time.Millisecond)
 	}
 	return s, nil
+}
+
+// reading calls f with each packet of a controller.
+func reading(host *testbed.Host, f func(packet []byte)) {
+	for buf := make([]byte, 4096); ; {
+		n, err := host.Read(buf)
+		if err != nil {
+			return
+		}
+		f(buf[:n])
+	}
+}
+
+// newServer is a peripheral on a controller of its own, advertised as n, that
+// answers each ATT request as it likes; nil is no answer.
+func newServer(t *testing.T, b *testbed.Bench, n byte, answer func(request []byte) []byte) {
+	t.Helper()
+	names, err := parseNames(testNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := b.Host(b.Add())
+	adv := advertisement(names.service, link.Beacon{Version: 1, EID: link.EID{n}, BaseHandle: link.DefaultBaseHandle}.Encode())
+	for _, command := range [][]byte{
+		{1, 0x03, 0x0c, 0}, // Reset
+		{1, 0x06, 0x20, 15, 160, 0, 160, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0}, // LE Set Advertising Parameters
+		slices.Concat([]byte{1, 0x08, 0x20, 32, byte(len(adv))}, adv),        // LE Set Advertising Data
+		{1, 0x0a, 0x20, 1, 1}, // LE Set Advertising Enable
+	} {
+		if _, err := host.Write(command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go reading(host, func(p []byte) {
+		if p[0] != 2 || len(p) < 10 { // an ACL packet with an ATT PDU
+			return
+		}
+		if pdu := answer(p[9:]); pdu != nil {
+			host.Write(acl(binary.LittleEndian.Uint16(p[1:])&0xfff, onATT(pdu)))
+		}
+	})
 }
 
 // send sends L2CAP packets, or what goes for one.

@@ -77,6 +77,10 @@ type Status struct {
 	// LastPeer is when another device was last heard, dialled or accepted;
 	// the zero time if never.
 	LastPeer time.Time
+
+	// Refused counts what strangers have sent that was refused, by what was
+	// wrong with it, in words for people from a short list. The caller owns it.
+	Refused map[string]uint64
 }
 
 // Radio is one Bluetooth adapter, or something that behaves like one. Its
