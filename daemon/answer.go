@@ -111,6 +111,7 @@ func (v voucherAnswer) judge(ctx context.Context, d *Device, who *self, _ *payer
 	if err != nil {
 		return payment.BusinessInput{}, err
 	}
+	facts.Awaited = sale.Policy == store.RequireOnline
 	ok, err := facts.CheckVoucher(v.voucher, v.cert)
 	if err != nil {
 		d.log.Warn("voucher refused", "payment", sale.ID.String(), "error", err)
@@ -123,8 +124,8 @@ func (v voucherAnswer) judge(ctx context.Context, d *Device, who *self, _ *payer
 		Event: payment.Paid, Request: ask.Request, Voucher: ok.Voucher.Hash,
 		Tip: ok.Voucher.Body.Tip, Guaranteed: ok.Guaranteed,
 	}
-	if sale.Policy == store.RequireOnline {
-		in.Event, in.Guaranteed, ask.Guaranteed = payment.PaidOnline, 0, 0
+	if facts.Awaited {
+		in.Event = payment.PaidOnline
 	}
 	return in, nil
 }
@@ -176,7 +177,7 @@ func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (preauth.T
 		return preauth.Till{}, err
 	}
 	return preauth.Till{
-		Trust: who.trust, Now: d.now(), Request: r, Cancelled: ask.Cancel != "", Exposure: exposure,
+		Trust: who.trust, Now: d.now(), Request: r, Customer: ask.Customer, Cancelled: ask.Cancel != "", Exposure: exposure,
 		Seen: func(id preauth.ID, counter uint32) (preauth.Hash, bool) {
 			h, ok, err := d.store.VoucherSeen(ctx, id, counter)
 			return h, ok || err != nil // what cannot be ruled out is refused
