@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +58,11 @@ var exits = []struct {
 	{backend.ErrInvalid, exitUsage, ""},
 	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
 	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
-	{wiring.ErrDir, exitConfig, "start the backend once with: vipaso-backend serve --dir DIR"},
+	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
+	{wiring.ErrNotStarted, exitConfig, "start the backend there once with: vipaso-backend serve --dir DIR"},
+	{wiring.ErrKey, exitConfig, "put the file back from your backup of the directory, or take another with --dir; devices believe no new root key"},
+	{fs.ErrPermission, exitConfig, "run it as the user that `ls -ld DIR` shows, or take another directory with --dir"},
+	{wiring.ErrDir, exitConfig, "make the directory with `mkdir -p DIR`, or take another with --dir"},
 	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH, or leave it out for the database in --dir"},
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
 	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
@@ -73,10 +77,6 @@ func exitCode(err error) int {
 		if errors.Is(err, e.err) {
 			return e.code
 		}
-	}
-	var listen *net.OpError
-	if errors.As(err, &listen) && listen.Op == "listen" {
-		return exitConfig
 	}
 	return exitFailed
 }

@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -368,38 +370,59 @@ func TestWrongInput(t *testing.T) {
 	}
 }
 
+// Each refusal says what, why and what to do next.
 func TestServeRefusesWhatItCannotDo(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
+	dir, spoilt := t.TempDir(), t.TempDir()
+	file, key := filepath.Join(dir, "file"), filepath.Join(spoilt, "root-key.pem")
 	must(t, os.WriteFile(file, nil, 0o600))
+	must(t, os.WriteFile(key, []byte("once a key"), 0o600))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { must(t, taken.Close()) }()
+	port := taken.Addr().String()
 	tests := []struct {
 		name string
 		args []string
 		code int
-		says string
+		says []string
 	}{
-		{"no directory", []string{"serve"}, exitUsage, "--dir is needed"},
-		{"a file for a directory", []string{"serve", "--dir", file}, exitConfig, "unusable directory"},
-		{"postgres", []string{"serve", "--dir", dir, "--db", "postgres://x"}, exitConfig, "comes later"},
-		{"a life that is too long", []string{"serve", "--dir", dir, "--preauth-life", "169h"}, exitUsage, "preauth-life"},
-		{"a settlement that is too short", []string{"serve", "--dir", dir, "--settle-after", "1h"}, exitUsage, "settle-after"},
-		{"an address that is none", []string{"serve", "--dir", dir, "--listen", "8443"}, exitUsage, "host:port"},
-		{"a port that is taken", []string{"serve", "--dir", dir, "--listen", taken.Addr().String()}, exitConfig, "in use"},
-		{"a level that is none", []string{"serve", "--dir", dir, "--log-level", "loud"}, exitUsage, "--log-level"},
-		{"admin before the first start", []string{"admin", "--dir", t.TempDir(), "device", "list"}, exitConfig, "serve --dir"},
-		{"admin without a directory", []string{"admin", "device", "list"}, exitUsage, "--dir is needed"},
+		{"no directory", []string{"serve"}, exitUsage, []string{"--dir is needed", "See: vipaso-backend serve --help"}},
+		{"a file for a directory", []string{"serve", "--dir", file}, exitConfig, []string{"unusable directory", file, "Next: make the directory"}},
+		{"a directory below a file", []string{"serve", "--dir", file + "/x"}, exitConfig, []string{file, "not a directory", "mkdir -p"}},
+		{"a key that is none", []string{"serve", "--dir", spoilt}, exitConfig, []string{key + " holds no PEM", "Next: put the file back"}},
+		{"postgres", []string{"serve", "--dir", dir, "--db", "postgres://x"}, exitConfig, []string{"comes later", "Next: use --db"}},
+		{"a life that is too long", []string{"serve", "--dir", dir, "--preauth-life", "169h"}, exitUsage, []string{"preauth-life"}},
+		{"a settlement that is too short", []string{"serve", "--dir", dir, "--settle-after", "1h"}, exitUsage, []string{"settle-after"}},
+		{"an address that is none", []string{"serve", "--dir", dir, "--listen", "8443"}, exitUsage, []string{"host:port"}},
+		{"a port that is taken", []string{"serve", "--dir", dir, "--listen", port}, exitConfig,
+			[]string{"cannot listen on " + port + ": bind: address already in use", "Next: `ss -ltnp`", "--listen HOST:PORT"}},
+		{"a level that is none", []string{"serve", "--dir", dir, "--log-level", "loud"}, exitUsage, []string{"--log-level"}},
+		{"admin before the first start", []string{"admin", "--dir", t.TempDir(), "device", "list"}, exitConfig, []string{"was started", "Next: start the backend", "serve --dir"}},
+		{"admin without a directory", []string{"admin", "device", "list"}, exitUsage, []string{"--dir is needed"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			code := run(t.Context(), tt.args, &out, &errs)
-			if code != tt.code || !strings.Contains(errs.String(), tt.says) {
-				t.Errorf("code %d, want %d; says %q, want %q", code, tt.code, errs.String(), tt.says)
+			if code != tt.code {
+				t.Errorf("code %d, want %d", code, tt.code)
+			}
+			for _, says := range tt.says {
+				if !strings.Contains(errs.String(), says) {
+					t.Errorf("says %q, want %q", errs.String(), says)
+				}
 			}
 		})
+	}
+}
+
+// A file of another user is not missing: it says whose to be.
+func TestPermissionIsNamed(t *testing.T) {
+	var out bytes.Buffer
+	err := fmt.Errorf("%w: %w", wiring.ErrDir, &fs.PathError{Op: "open", Path: "/b/root-key.pem", Err: fs.ErrPermission})
+	explain(&out, err)
+	if code := exitCode(err); code != exitConfig || !strings.Contains(out.String(), "/b/root-key.pem") || !strings.Contains(out.String(), "ls -ld") {
+		t.Errorf("code %d, says %q", code, out.String())
 	}
 }
 

@@ -34,8 +34,15 @@ const (
 // outlasts every device certificate signed in the years before.
 const issuerLife = 10 * 365 * 24 * time.Hour
 
-// ErrDir says that the directory cannot be used as a backend's.
-var ErrDir = errors.New("unusable directory")
+// Why a directory cannot be used as a backend's.
+var (
+	// ErrDir says that it cannot be made, read or written.
+	ErrDir = errors.New("unusable directory")
+	// ErrKey says that a file does not hold the key or certificate it should.
+	ErrKey = errors.New("unusable key")
+	// ErrNotStarted says that no backend has served from it yet.
+	ErrNotStarted = errors.New("not the directory of a backend that was started")
+)
 
 // Database returns the address of the database: db, or the one in dir.
 func Database(dir, db string) string {
@@ -88,15 +95,15 @@ func readKey(path string) (*ecdsa.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrDir)
+		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrDir, err)
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
 	}
 	k, ok := key.(*ecdsa.PrivateKey)
 	if !ok || k.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%s holds no P-256 key: %w", path, ErrDir)
+		return nil, fmt.Errorf("%s holds no P-256 key: %w", path, ErrKey)
 	}
 	return k, nil
 }
@@ -119,11 +126,11 @@ func readCert(path string) (*x509.Certificate, error) {
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrDir)
+		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrDir, err)
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
 	}
 	return cert, nil
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
+// ErrListen says that the port cannot be opened.
+var ErrListen = errors.New("cannot listen")
+
 // stopGrace is how long calls under way may take to end.
 const stopGrace = 10 * time.Second
 
@@ -41,8 +44,8 @@ type Options struct {
 // Serve runs a backend until ctx ends. When CAFile exists in the directory,
 // the database is migrated and the port answers.
 //
-// The error wraps ErrDir, or backend.ErrDatabase, ErrDurability or
-// ErrInvalid, if the backend cannot start as it is configured. It wraps
+// The error wraps ErrDir, ErrKey, ErrListen, or backend.ErrDatabase,
+// ErrDurability or ErrInvalid, if the backend cannot start as it is configured. It wraps
 // backend.ErrCommit if a commit failed: the process must then exit.
 func Serve(ctx context.Context, o Options) (err error) {
 	if o.Now == nil {
@@ -92,7 +95,11 @@ func listen(ctx context.Context, o Options) (net.Listener, string, error) {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
-		return nil, "", fmt.Errorf("listen on %s: %w", o.Listen, err)
+		var why *net.OpError
+		if errors.As(err, &why) { // it would name the address again
+			err = why.Err
+		}
+		return nil, "", fmt.Errorf("%w on %s: %w", ErrListen, o.Listen, err)
 	}
 	return l, host, nil
 }
@@ -151,10 +158,10 @@ func publishCA(dir string) error {
 // OpenAdmin opens the books of a backend that has been started at least once,
 // also while it runs. The caller closes the store.
 //
-// The error wraps ErrDir, or one of backend.Open's.
+// The error wraps ErrNotStarted, ErrDir, ErrKey, or one of backend.Open's.
 func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
-		return backend.Admin{}, fmt.Errorf("no backend was started in %s yet: %w", dir, ErrDir)
+		return backend.Admin{}, fmt.Errorf("%s: %w", dir, ErrNotStarted)
 	}
 	issuer, err := readKey(filepath.Join(dir, issuerFile))
 	if err != nil {
