@@ -31,12 +31,13 @@ func finalityProto(s payment.State) paymentv1.Finality {
 	return paymentv1.Finality(paymentv1.Finality_value["FINALITY_"+string(s)])
 }
 
-// stamp returns a time as the API shows it, nil for no time.
+// stamp returns a time as the API shows it, nil for no time. Milliseconds are
+// what the store keeps: an answer and its repeat are the same.
 func stamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
 	}
-	return timestamppb.New(t)
+	return timestamppb.New(t.Truncate(time.Millisecond))
 }
 
 // idText returns an id as text, empty for none.
