@@ -27,8 +27,10 @@ type Exposure struct {
 func (e Exposure) Check(currency string, total int64) error {
 	l := e.Limits[currency]
 	switch {
+	case total > l.PaymentMax && l.PaymentMax == 0:
+		return fmt.Errorf("%s %s, and nothing in %s is allowed offline: %w", money.Format(total, currency), currency, currency, ErrLimitPayment)
 	case total > l.PaymentMax:
-		return fmt.Errorf("%s %s of at most %s: %w", money.Format(total, currency), currency, money.Format(l.PaymentMax, currency), ErrLimitPayment)
+		return fmt.Errorf("%s %s, at most %s: %w", money.Format(total, currency), currency, money.Format(l.PaymentMax, currency), ErrLimitPayment)
 	case e.Totals[currency]+total > l.TotalMax:
 		return fmt.Errorf("%s %s on top of %s, at most %s: %w", money.Format(total, currency), currency,
 			money.Format(e.Totals[currency], currency), money.Format(l.TotalMax, currency), ErrLimitTotal)

@@ -37,6 +37,18 @@ func TestExposureCheck(t *testing.T) {
 	}
 }
 
+func TestExposureSaysWhichLimit(t *testing.T) {
+	e := Exposure{Limits: map[string]Limit{"USD": {PaymentMax: 5000, TotalMax: 8000}}, CountMax: 3, Totals: map[string]int64{"USD": 4000}}
+	for currency, want := range map[string]string{
+		"USD": "50.01 USD, at most 50.00: above the limit for one offline payment",
+		"JPY": "5001 JPY, and nothing in JPY is allowed offline: above the limit for one offline payment",
+	} {
+		if err := e.Check(currency, 5001); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func TestADeviceLowersItsLimitsAndNeverRaisesThem(t *testing.T) {
 	cert := &peerv1.DeviceCert{Caps: []*peerv1.Cap{
 		{Currency: "USD", PaymentMax: 5000, TotalMax: 50000}, {Currency: "EUR", PaymentMax: 4000, TotalMax: 40000},

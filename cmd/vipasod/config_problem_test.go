@@ -33,7 +33,7 @@ next   ` + nextExample + "\n"},
 		{"bad syntax", "role = business\n", `FILE:1
 what   `},
 		{"too many decimals", "role = \"business\"\n[limits]\noffline_payment_max = { EUR = \"1.00\", USD = \"12.001\" }\n", `FILE:3
-what   12.001 USD has 2 at most: more decimals than the currency has
+what   12.001 has 3 decimals, USD has 2 decimals: more decimals than the currency has
   3 | offline_payment_max = { EUR = "1.00", USD = "12.001" }
     |                                             ^^^^^^^^
 `},

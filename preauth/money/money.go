@@ -59,10 +59,10 @@ func Parse(s, code string) (Amount, error) {
 	}
 	minor := decimal.RequireFromString(s).Shift(int32(digits)) // plain digits: always a number
 	if !minor.IsInteger() {
-		return Amount{}, fmt.Errorf("%s %s has %d at most: %w", s, code, digits, ErrPrecision)
+		return Amount{}, fmt.Errorf("%s has %s, %s has %s: %w", s, decimals(len(s)-strings.IndexByte(s, '.')-1), code, decimals(digits), ErrPrecision)
 	}
 	if minor.GreaterThan(decimal.NewFromInt(MaxMinor)) {
-		return Amount{}, fmt.Errorf("%s %s: %w", s, code, ErrRange)
+		return Amount{}, fmt.Errorf("%s %s, at most %s: %w", s, code, Format(MaxMinor, code), ErrRange)
 	}
 	return Amount{Minor: minor.IntPart(), Currency: code}, nil
 }
@@ -105,6 +105,17 @@ func isDigits(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// decimals is a number of them as people say it.
+func decimals(n int) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1:
+		return "1 decimal"
+	}
+	return fmt.Sprintf("%d decimals", n)
 }
 
 // quote shortens what somebody typed for an error message.

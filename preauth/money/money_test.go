@@ -56,6 +56,22 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestErrorsSayWhatToMend: what was typed, and what the currency takes.
+func TestErrorsSayWhatToMend(t *testing.T) {
+	tests := []struct{ text, currency, want string }{
+		{"12.001", "USD", "12.001 has 3 decimals, USD has 2 decimals: more decimals than the currency has"},
+		{"1.5", "JPY", "1.5 has 1 decimal, JPY has none: more decimals than the currency has"},
+		{"12,00", "USD", `"12,00" USD: not an amount such as 12.00`},
+		{"99999999999999999.99", "USD", "99999999999999999.99 USD, at most 22517998136852.47: amount out of range"},
+		{"1.00", "usd", `"usd": unknown currency`},
+	}
+	for _, tt := range tests {
+		if _, err := Parse(tt.text, tt.currency); err == nil || err.Error() != tt.want {
+			t.Errorf("Parse(%q, %q) says %v, want %s", tt.text, tt.currency, err, tt.want)
+		}
+	}
+}
+
 func TestFormatWritesTheCurrencysDigits(t *testing.T) {
 	tests := []struct {
 		minor    int64
