@@ -807,7 +807,10 @@ type RadioStatus struct {
 	// When another device was last heard.
 	LastPeer *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_peer,json=lastPeer,proto3" json:"last_peer,omitempty"`
 	// How often the radio process was started.
-	Restarts      uint32 `protobuf:"varint,10,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	Restarts uint32 `protobuf:"varint,10,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	// How often something from the air was refused since vipasod started, by
+	// what was wrong with it. Strangers may send anything.
+	Refused       map[string]uint64 `protobuf:"bytes,11,rep,name=refused,proto3" json:"refused,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -910,6 +913,13 @@ func (x *RadioStatus) GetRestarts() uint32 {
 		return x.Restarts
 	}
 	return 0
+}
+
+func (x *RadioStatus) GetRefused() map[string]uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
 }
 
 // BackendStatus is whether the backend answers.
@@ -2539,7 +2549,7 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"H\n" +
 	"\x0eLogoutResponse\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.vipaso.device.v1.IdentityR\bidentity\"\x12\n" +
-	"\x10GetStatusRequest\"\xae\x02\n" +
+	"\x10GetStatusRequest\"\xb0\x03\n" +
 	"\vRadioStatus\x12\x16\n" +
 	"\x06driver\x18\x01 \x01(\tR\x06driver\x12\x18\n" +
 	"\aadapter\x18\x02 \x01(\tR\aadapter\x12\x14\n" +
@@ -2551,7 +2561,11 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x05links\x18\b \x01(\rR\x05links\x127\n" +
 	"\tlast_peer\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\blastPeer\x12\x1a\n" +
 	"\brestarts\x18\n" +
-	" \x01(\rR\brestarts\"\xde\x02\n" +
+	" \x01(\rR\brestarts\x12D\n" +
+	"\arefused\x18\v \x03(\v2*.vipaso.device.v1.RadioStatus.RefusedEntryR\arefused\x1a:\n" +
+	"\fRefusedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xde\x02\n" +
 	"\rBackendStatus\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06online\x18\x02 \x01(\bR\x06online\x120\n" +
@@ -2695,7 +2709,7 @@ func file_vipaso_device_v1_device_proto_rawDescGZIP() []byte {
 }
 
 var file_vipaso_device_v1_device_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vipaso_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_vipaso_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_vipaso_device_v1_device_proto_goTypes = []any{
 	(AuthenticationState)(0),                 // 0: vipaso.device.v1.AuthenticationState
 	(CheckResult)(0),                         // 1: vipaso.device.v1.CheckResult
@@ -2739,84 +2753,86 @@ var file_vipaso_device_v1_device_proto_goTypes = []any{
 	(*ScanRadioResponse)(nil),                // 39: vipaso.device.v1.ScanRadioResponse
 	(*CreateDiagnosticsBundleRequest)(nil),   // 40: vipaso.device.v1.CreateDiagnosticsBundleRequest
 	(*CreateDiagnosticsBundleResponse)(nil),  // 41: vipaso.device.v1.CreateDiagnosticsBundleResponse
-	(*timestamppb.Timestamp)(nil),            // 42: google.protobuf.Timestamp
-	(v1.Role)(0),                             // 43: vipaso.payment.v1.Role
-	(*v1.Event)(nil),                         // 44: vipaso.payment.v1.Event
-	(*v1.SyncSummary)(nil),                   // 45: vipaso.payment.v1.SyncSummary
-	(*v1.SyncVerdict)(nil),                   // 46: vipaso.payment.v1.SyncVerdict
-	(*durationpb.Duration)(nil),              // 47: google.protobuf.Duration
-	(*v1.Payment)(nil),                       // 48: vipaso.payment.v1.Payment
+	nil,                                      // 42: vipaso.device.v1.RadioStatus.RefusedEntry
+	(*timestamppb.Timestamp)(nil),            // 43: google.protobuf.Timestamp
+	(v1.Role)(0),                             // 44: vipaso.payment.v1.Role
+	(*v1.Event)(nil),                         // 45: vipaso.payment.v1.Event
+	(*v1.SyncSummary)(nil),                   // 46: vipaso.payment.v1.SyncSummary
+	(*v1.SyncVerdict)(nil),                   // 47: vipaso.payment.v1.SyncVerdict
+	(*durationpb.Duration)(nil),              // 48: google.protobuf.Duration
+	(*v1.Payment)(nil),                       // 49: vipaso.payment.v1.Payment
 }
 var file_vipaso_device_v1_device_proto_depIdxs = []int32{
 	8,  // 0: vipaso.device.v1.CompleteEnrollmentResponse.identity:type_name -> vipaso.device.v1.Identity
 	8,  // 1: vipaso.device.v1.EnrollResponse.identity:type_name -> vipaso.device.v1.Identity
 	0,  // 2: vipaso.device.v1.Identity.state:type_name -> vipaso.device.v1.AuthenticationState
-	42, // 3: vipaso.device.v1.Identity.valid_until:type_name -> google.protobuf.Timestamp
+	43, // 3: vipaso.device.v1.Identity.valid_until:type_name -> google.protobuf.Timestamp
 	8,  // 4: vipaso.device.v1.WatchAuthenticationStateResponse.identity:type_name -> vipaso.device.v1.Identity
 	8,  // 5: vipaso.device.v1.LogoutResponse.identity:type_name -> vipaso.device.v1.Identity
-	42, // 6: vipaso.device.v1.RadioStatus.last_peer:type_name -> google.protobuf.Timestamp
-	42, // 7: vipaso.device.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
-	42, // 8: vipaso.device.v1.BackendStatus.last_answer:type_name -> google.protobuf.Timestamp
-	42, // 9: vipaso.device.v1.BackendStatus.next_try:type_name -> google.protobuf.Timestamp
-	42, // 10: vipaso.device.v1.BackendStatus.bundle_time:type_name -> google.protobuf.Timestamp
-	43, // 11: vipaso.device.v1.Status.role:type_name -> vipaso.payment.v1.Role
-	42, // 12: vipaso.device.v1.Status.started_at:type_name -> google.protobuf.Timestamp
-	8,  // 13: vipaso.device.v1.Status.identity:type_name -> vipaso.device.v1.Identity
-	14, // 14: vipaso.device.v1.Status.radio:type_name -> vipaso.device.v1.RadioStatus
-	15, // 15: vipaso.device.v1.Status.backend:type_name -> vipaso.device.v1.BackendStatus
-	16, // 16: vipaso.device.v1.Status.store:type_name -> vipaso.device.v1.StoreStatus
-	17, // 17: vipaso.device.v1.Status.unsynced:type_name -> vipaso.device.v1.Unsynced
-	42, // 18: vipaso.device.v1.Status.oldest_unsynced:type_name -> google.protobuf.Timestamp
-	42, // 19: vipaso.device.v1.Status.unsynced_deadline:type_name -> google.protobuf.Timestamp
-	18, // 20: vipaso.device.v1.Status.limits:type_name -> vipaso.device.v1.Limit
-	42, // 21: vipaso.device.v1.Status.trusted_time:type_name -> google.protobuf.Timestamp
-	19, // 22: vipaso.device.v1.GetStatusResponse.status:type_name -> vipaso.device.v1.Status
-	19, // 23: vipaso.device.v1.WatchStatusResponse.status:type_name -> vipaso.device.v1.Status
-	1,  // 24: vipaso.device.v1.Check.result:type_name -> vipaso.device.v1.CheckResult
-	24, // 25: vipaso.device.v1.DiagnoseResponse.checks:type_name -> vipaso.device.v1.Check
-	44, // 26: vipaso.device.v1.WatchEventsResponse.event:type_name -> vipaso.payment.v1.Event
-	45, // 27: vipaso.device.v1.SyncNowResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
-	46, // 28: vipaso.device.v1.SyncNowResponse.verdicts:type_name -> vipaso.payment.v1.SyncVerdict
-	47, // 29: vipaso.device.v1.SetLogLevelRequest.for:type_name -> google.protobuf.Duration
-	48, // 30: vipaso.device.v1.ExportPaymentsResponse.payment:type_name -> vipaso.payment.v1.Payment
-	47, // 31: vipaso.device.v1.ScanRadioRequest.for:type_name -> google.protobuf.Duration
-	2,  // 32: vipaso.device.v1.DeviceService.BeginEnrollment:input_type -> vipaso.device.v1.BeginEnrollmentRequest
-	4,  // 33: vipaso.device.v1.DeviceService.CompleteEnrollment:input_type -> vipaso.device.v1.CompleteEnrollmentRequest
-	6,  // 34: vipaso.device.v1.DeviceService.Enroll:input_type -> vipaso.device.v1.EnrollRequest
-	9,  // 35: vipaso.device.v1.DeviceService.WatchAuthenticationState:input_type -> vipaso.device.v1.WatchAuthenticationStateRequest
-	11, // 36: vipaso.device.v1.DeviceService.Logout:input_type -> vipaso.device.v1.LogoutRequest
-	13, // 37: vipaso.device.v1.DeviceService.GetStatus:input_type -> vipaso.device.v1.GetStatusRequest
-	21, // 38: vipaso.device.v1.DeviceService.WatchStatus:input_type -> vipaso.device.v1.WatchStatusRequest
-	23, // 39: vipaso.device.v1.DeviceService.Diagnose:input_type -> vipaso.device.v1.DiagnoseRequest
-	26, // 40: vipaso.device.v1.DeviceService.WatchEvents:input_type -> vipaso.device.v1.WatchEventsRequest
-	28, // 41: vipaso.device.v1.DeviceService.SyncNow:input_type -> vipaso.device.v1.SyncNowRequest
-	30, // 42: vipaso.device.v1.DeviceService.SetLogLevel:input_type -> vipaso.device.v1.SetLogLevelRequest
-	32, // 43: vipaso.device.v1.DeviceService.BackupStore:input_type -> vipaso.device.v1.BackupStoreRequest
-	34, // 44: vipaso.device.v1.DeviceService.CheckStore:input_type -> vipaso.device.v1.CheckStoreRequest
-	36, // 45: vipaso.device.v1.DeviceService.ExportPayments:input_type -> vipaso.device.v1.ExportPaymentsRequest
-	38, // 46: vipaso.device.v1.DeviceService.ScanRadio:input_type -> vipaso.device.v1.ScanRadioRequest
-	40, // 47: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:input_type -> vipaso.device.v1.CreateDiagnosticsBundleRequest
-	3,  // 48: vipaso.device.v1.DeviceService.BeginEnrollment:output_type -> vipaso.device.v1.BeginEnrollmentResponse
-	5,  // 49: vipaso.device.v1.DeviceService.CompleteEnrollment:output_type -> vipaso.device.v1.CompleteEnrollmentResponse
-	7,  // 50: vipaso.device.v1.DeviceService.Enroll:output_type -> vipaso.device.v1.EnrollResponse
-	10, // 51: vipaso.device.v1.DeviceService.WatchAuthenticationState:output_type -> vipaso.device.v1.WatchAuthenticationStateResponse
-	12, // 52: vipaso.device.v1.DeviceService.Logout:output_type -> vipaso.device.v1.LogoutResponse
-	20, // 53: vipaso.device.v1.DeviceService.GetStatus:output_type -> vipaso.device.v1.GetStatusResponse
-	22, // 54: vipaso.device.v1.DeviceService.WatchStatus:output_type -> vipaso.device.v1.WatchStatusResponse
-	25, // 55: vipaso.device.v1.DeviceService.Diagnose:output_type -> vipaso.device.v1.DiagnoseResponse
-	27, // 56: vipaso.device.v1.DeviceService.WatchEvents:output_type -> vipaso.device.v1.WatchEventsResponse
-	29, // 57: vipaso.device.v1.DeviceService.SyncNow:output_type -> vipaso.device.v1.SyncNowResponse
-	31, // 58: vipaso.device.v1.DeviceService.SetLogLevel:output_type -> vipaso.device.v1.SetLogLevelResponse
-	33, // 59: vipaso.device.v1.DeviceService.BackupStore:output_type -> vipaso.device.v1.BackupStoreResponse
-	35, // 60: vipaso.device.v1.DeviceService.CheckStore:output_type -> vipaso.device.v1.CheckStoreResponse
-	37, // 61: vipaso.device.v1.DeviceService.ExportPayments:output_type -> vipaso.device.v1.ExportPaymentsResponse
-	39, // 62: vipaso.device.v1.DeviceService.ScanRadio:output_type -> vipaso.device.v1.ScanRadioResponse
-	41, // 63: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:output_type -> vipaso.device.v1.CreateDiagnosticsBundleResponse
-	48, // [48:64] is the sub-list for method output_type
-	32, // [32:48] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	43, // 6: vipaso.device.v1.RadioStatus.last_peer:type_name -> google.protobuf.Timestamp
+	42, // 7: vipaso.device.v1.RadioStatus.refused:type_name -> vipaso.device.v1.RadioStatus.RefusedEntry
+	43, // 8: vipaso.device.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
+	43, // 9: vipaso.device.v1.BackendStatus.last_answer:type_name -> google.protobuf.Timestamp
+	43, // 10: vipaso.device.v1.BackendStatus.next_try:type_name -> google.protobuf.Timestamp
+	43, // 11: vipaso.device.v1.BackendStatus.bundle_time:type_name -> google.protobuf.Timestamp
+	44, // 12: vipaso.device.v1.Status.role:type_name -> vipaso.payment.v1.Role
+	43, // 13: vipaso.device.v1.Status.started_at:type_name -> google.protobuf.Timestamp
+	8,  // 14: vipaso.device.v1.Status.identity:type_name -> vipaso.device.v1.Identity
+	14, // 15: vipaso.device.v1.Status.radio:type_name -> vipaso.device.v1.RadioStatus
+	15, // 16: vipaso.device.v1.Status.backend:type_name -> vipaso.device.v1.BackendStatus
+	16, // 17: vipaso.device.v1.Status.store:type_name -> vipaso.device.v1.StoreStatus
+	17, // 18: vipaso.device.v1.Status.unsynced:type_name -> vipaso.device.v1.Unsynced
+	43, // 19: vipaso.device.v1.Status.oldest_unsynced:type_name -> google.protobuf.Timestamp
+	43, // 20: vipaso.device.v1.Status.unsynced_deadline:type_name -> google.protobuf.Timestamp
+	18, // 21: vipaso.device.v1.Status.limits:type_name -> vipaso.device.v1.Limit
+	43, // 22: vipaso.device.v1.Status.trusted_time:type_name -> google.protobuf.Timestamp
+	19, // 23: vipaso.device.v1.GetStatusResponse.status:type_name -> vipaso.device.v1.Status
+	19, // 24: vipaso.device.v1.WatchStatusResponse.status:type_name -> vipaso.device.v1.Status
+	1,  // 25: vipaso.device.v1.Check.result:type_name -> vipaso.device.v1.CheckResult
+	24, // 26: vipaso.device.v1.DiagnoseResponse.checks:type_name -> vipaso.device.v1.Check
+	45, // 27: vipaso.device.v1.WatchEventsResponse.event:type_name -> vipaso.payment.v1.Event
+	46, // 28: vipaso.device.v1.SyncNowResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
+	47, // 29: vipaso.device.v1.SyncNowResponse.verdicts:type_name -> vipaso.payment.v1.SyncVerdict
+	48, // 30: vipaso.device.v1.SetLogLevelRequest.for:type_name -> google.protobuf.Duration
+	49, // 31: vipaso.device.v1.ExportPaymentsResponse.payment:type_name -> vipaso.payment.v1.Payment
+	48, // 32: vipaso.device.v1.ScanRadioRequest.for:type_name -> google.protobuf.Duration
+	2,  // 33: vipaso.device.v1.DeviceService.BeginEnrollment:input_type -> vipaso.device.v1.BeginEnrollmentRequest
+	4,  // 34: vipaso.device.v1.DeviceService.CompleteEnrollment:input_type -> vipaso.device.v1.CompleteEnrollmentRequest
+	6,  // 35: vipaso.device.v1.DeviceService.Enroll:input_type -> vipaso.device.v1.EnrollRequest
+	9,  // 36: vipaso.device.v1.DeviceService.WatchAuthenticationState:input_type -> vipaso.device.v1.WatchAuthenticationStateRequest
+	11, // 37: vipaso.device.v1.DeviceService.Logout:input_type -> vipaso.device.v1.LogoutRequest
+	13, // 38: vipaso.device.v1.DeviceService.GetStatus:input_type -> vipaso.device.v1.GetStatusRequest
+	21, // 39: vipaso.device.v1.DeviceService.WatchStatus:input_type -> vipaso.device.v1.WatchStatusRequest
+	23, // 40: vipaso.device.v1.DeviceService.Diagnose:input_type -> vipaso.device.v1.DiagnoseRequest
+	26, // 41: vipaso.device.v1.DeviceService.WatchEvents:input_type -> vipaso.device.v1.WatchEventsRequest
+	28, // 42: vipaso.device.v1.DeviceService.SyncNow:input_type -> vipaso.device.v1.SyncNowRequest
+	30, // 43: vipaso.device.v1.DeviceService.SetLogLevel:input_type -> vipaso.device.v1.SetLogLevelRequest
+	32, // 44: vipaso.device.v1.DeviceService.BackupStore:input_type -> vipaso.device.v1.BackupStoreRequest
+	34, // 45: vipaso.device.v1.DeviceService.CheckStore:input_type -> vipaso.device.v1.CheckStoreRequest
+	36, // 46: vipaso.device.v1.DeviceService.ExportPayments:input_type -> vipaso.device.v1.ExportPaymentsRequest
+	38, // 47: vipaso.device.v1.DeviceService.ScanRadio:input_type -> vipaso.device.v1.ScanRadioRequest
+	40, // 48: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:input_type -> vipaso.device.v1.CreateDiagnosticsBundleRequest
+	3,  // 49: vipaso.device.v1.DeviceService.BeginEnrollment:output_type -> vipaso.device.v1.BeginEnrollmentResponse
+	5,  // 50: vipaso.device.v1.DeviceService.CompleteEnrollment:output_type -> vipaso.device.v1.CompleteEnrollmentResponse
+	7,  // 51: vipaso.device.v1.DeviceService.Enroll:output_type -> vipaso.device.v1.EnrollResponse
+	10, // 52: vipaso.device.v1.DeviceService.WatchAuthenticationState:output_type -> vipaso.device.v1.WatchAuthenticationStateResponse
+	12, // 53: vipaso.device.v1.DeviceService.Logout:output_type -> vipaso.device.v1.LogoutResponse
+	20, // 54: vipaso.device.v1.DeviceService.GetStatus:output_type -> vipaso.device.v1.GetStatusResponse
+	22, // 55: vipaso.device.v1.DeviceService.WatchStatus:output_type -> vipaso.device.v1.WatchStatusResponse
+	25, // 56: vipaso.device.v1.DeviceService.Diagnose:output_type -> vipaso.device.v1.DiagnoseResponse
+	27, // 57: vipaso.device.v1.DeviceService.WatchEvents:output_type -> vipaso.device.v1.WatchEventsResponse
+	29, // 58: vipaso.device.v1.DeviceService.SyncNow:output_type -> vipaso.device.v1.SyncNowResponse
+	31, // 59: vipaso.device.v1.DeviceService.SetLogLevel:output_type -> vipaso.device.v1.SetLogLevelResponse
+	33, // 60: vipaso.device.v1.DeviceService.BackupStore:output_type -> vipaso.device.v1.BackupStoreResponse
+	35, // 61: vipaso.device.v1.DeviceService.CheckStore:output_type -> vipaso.device.v1.CheckStoreResponse
+	37, // 62: vipaso.device.v1.DeviceService.ExportPayments:output_type -> vipaso.device.v1.ExportPaymentsResponse
+	39, // 63: vipaso.device.v1.DeviceService.ScanRadio:output_type -> vipaso.device.v1.ScanRadioResponse
+	41, // 64: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:output_type -> vipaso.device.v1.CreateDiagnosticsBundleResponse
+	49, // [49:65] is the sub-list for method output_type
+	33, // [33:49] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_device_v1_device_proto_init() }
@@ -2830,7 +2846,7 @@ func file_vipaso_device_v1_device_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_device_v1_device_proto_rawDesc), len(file_vipaso_device_v1_device_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

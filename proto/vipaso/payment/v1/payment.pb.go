@@ -430,7 +430,8 @@ type Payment struct {
 	Guaranteed string `protobuf:"bytes,10,opt,name=guaranteed,proto3" json:"guaranteed,omitempty"`
 	// Total minus guaranteed.
 	AtRisk string `protobuf:"bytes,11,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
-	// What the backend paid, once settled.
+	// What the backend paid, once settled; empty for a customer to whom only the
+	// till has said so.
 	SettledAmount string `protobuf:"bytes,12,opt,name=settled_amount,json=settledAmount,proto3" json:"settled_amount,omitempty"`
 	// Text of the business.
 	PaymentReference string `protobuf:"bytes,13,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
@@ -1146,7 +1147,7 @@ type PaymentSettled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The payment.
 	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
-	// What was paid.
+	// What was paid; empty for a customer to whom only the till has said so.
 	SettledAmount string `protobuf:"bytes,2,opt,name=settled_amount,json=settledAmount,proto3" json:"settled_amount,omitempty"`
 	// ISO 4217 code.
 	Currency      string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`

@@ -274,7 +274,7 @@ type Frame_Pong struct {
 }
 
 type Frame_AdapterState struct {
-	// Radio to vipasod: the adapter failed or is back.
+	// Radio to vipasod: the adapter failed or is back, or has refused more.
 	AdapterState *AdapterState `protobuf:"bytes,12,opt,name=adapter_state,json=adapterState,proto3,oneof"`
 }
 
@@ -975,7 +975,7 @@ func (x *Pong) GetNonce() uint64 {
 	return 0
 }
 
-// AdapterState says whether the adapter can be used.
+// AdapterState says whether the adapter can be used, and what strangers did.
 type AdapterState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it can.
@@ -983,7 +983,10 @@ type AdapterState struct {
 	// With up false: reason of the error catalogue, such as ADAPTER_BUSY.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Text for people.
-	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// How often something from the air was refused since this process started,
+	// by what was wrong with it.
+	Refused       map[string]uint64 `protobuf:"bytes,4,rep,name=refused,proto3" json:"refused,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1037,6 +1040,13 @@ func (x *AdapterState) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *AdapterState) GetRefused() map[string]uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
 }
 
 // SimControl changes or reads the simulated air.
@@ -1342,11 +1352,15 @@ const file_vipaso_radio_v1_radio_proto_rawDesc = "" +
 	"\x04Ping\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\"\x1c\n" +
 	"\x04Pong\x12\x14\n" +
-	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\"N\n" +
+	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\"\xd0\x01\n" +
 	"\fAdapterState\x12\x0e\n" +
 	"\x02up\x18\x01 \x01(\bR\x02up\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xbb\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12D\n" +
+	"\arefused\x18\x04 \x03(\v2*.vipaso.radio.v1.AdapterState.RefusedEntryR\arefused\x1a:\n" +
+	"\fRefusedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xbb\x01\n" +
 	"\n" +
 	"SimControl\x12\x1d\n" +
 	"\n" +
@@ -1385,7 +1399,7 @@ func file_vipaso_radio_v1_radio_proto_rawDescGZIP() []byte {
 	return file_vipaso_radio_v1_radio_proto_rawDescData
 }
 
-var file_vipaso_radio_v1_radio_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_vipaso_radio_v1_radio_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_vipaso_radio_v1_radio_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: vipaso.radio.v1.Frame
 	(*Hello)(nil),        // 1: vipaso.radio.v1.Hello
@@ -1403,6 +1417,7 @@ var file_vipaso_radio_v1_radio_proto_goTypes = []any{
 	(*SimControl)(nil),   // 13: vipaso.radio.v1.SimControl
 	(*SimReport)(nil),    // 14: vipaso.radio.v1.SimReport
 	(*SimPeer)(nil),      // 15: vipaso.radio.v1.SimPeer
+	nil,                  // 16: vipaso.radio.v1.AdapterState.RefusedEntry
 }
 var file_vipaso_radio_v1_radio_proto_depIdxs = []int32{
 	1,  // 0: vipaso.radio.v1.Frame.hello:type_name -> vipaso.radio.v1.Hello
@@ -1419,12 +1434,13 @@ var file_vipaso_radio_v1_radio_proto_depIdxs = []int32{
 	12, // 11: vipaso.radio.v1.Frame.adapter_state:type_name -> vipaso.radio.v1.AdapterState
 	13, // 12: vipaso.radio.v1.Frame.sim_control:type_name -> vipaso.radio.v1.SimControl
 	14, // 13: vipaso.radio.v1.Frame.sim_report:type_name -> vipaso.radio.v1.SimReport
-	15, // 14: vipaso.radio.v1.SimReport.peers:type_name -> vipaso.radio.v1.SimPeer
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 14: vipaso.radio.v1.AdapterState.refused:type_name -> vipaso.radio.v1.AdapterState.RefusedEntry
+	15, // 15: vipaso.radio.v1.SimReport.peers:type_name -> vipaso.radio.v1.SimPeer
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_radio_v1_radio_proto_init() }
@@ -1455,7 +1471,7 @@ func file_vipaso_radio_v1_radio_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_radio_v1_radio_proto_rawDesc), len(file_vipaso_radio_v1_radio_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
