@@ -62,7 +62,8 @@ type Client struct {
 	adv      link.Advertisement
 	scan     bool
 	conn     *clientConn // nil while not connected
-	status   link.Status // Scanning, Advertising and Links are filled in later
+	status   link.Status // Scanning, Advertising, Links and Refused are filled in later
+	refused  tally
 	attempts uint32
 	changed  chan struct{} // closed and replaced when status changes
 }
@@ -150,6 +151,7 @@ func (c *Client) attach(cc *clientConn) bool {
 		return false
 	}
 	c.conn = cc
+	c.refused.restart()
 	if c.attempts++; c.attempts > 1 {
 		c.status.Restarts++
 	}
@@ -294,7 +296,7 @@ func (c *Client) Status() link.Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.status
-	s.Advertising, s.Scanning = c.adv.On, c.scan
+	s.Advertising, s.Scanning, s.Refused = c.adv.On, c.scan, c.refused.total()
 	if c.conn != nil {
 		s.Links = c.conn.count()
 	}

@@ -160,8 +160,8 @@ func (cc *clientConn) linkDown(down *radiov1.LinkDown) {
 	}
 }
 
-// adapterState takes note of the adapter's health. Links do not survive its
-// failure.
+// adapterState takes note of the adapter's health and of what it has refused.
+// Links do not survive its failure.
 func (cc *clientConn) adapterState(s *radiov1.AdapterState) error {
 	c := cc.client
 	reason, detail := clip(s.GetReason()), clip(s.GetDetail())
@@ -175,8 +175,15 @@ func (cc *clientConn) adapterState(s *radiov1.AdapterState) error {
 		c.mu.Unlock()
 		return link.ErrClosed
 	}
-	c.setState(s.GetUp(), reason, detail)
+	c.refused.report(s.GetRefused())
+	stays := s.GetUp() && c.status.Up
+	if !stays {
+		c.setState(s.GetUp(), reason, detail)
+	}
 	c.mu.Unlock()
+	if stays {
+		return nil
+	}
 	if s.GetUp() {
 		c.log.Info("adapter up")
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -193,7 +194,8 @@ func (s *server) sighting() {
 	}
 }
 
-// watching tells the client when the adapter fails or comes back.
+// watching tells the client when the adapter fails or comes back, and what it
+// has refused.
 func (s *server) watching(was link.Status) {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -210,7 +212,7 @@ func (s *server) watching(was link.Status) {
 				return
 			}
 		}
-		if is.Up == was.Up && is.Reason == was.Reason {
+		if is.Up == was.Up && is.Reason == was.Reason && maps.Equal(is.Refused, was.Refused) {
 			was = is
 			continue
 		}
@@ -229,7 +231,7 @@ func (s *server) writeHello(is link.Status) error {
 
 func (s *server) writeState(is link.Status) error {
 	return s.write(&radiov1.Frame{Body: &radiov1.Frame_AdapterState{AdapterState: &radiov1.AdapterState{
-		Up: is.Up, Reason: is.Reason, Detail: clip(is.Detail),
+		Up: is.Up, Reason: is.Reason, Detail: clip(is.Detail), Refused: is.Refused,
 	}}})
 }
 
