@@ -35,11 +35,25 @@ func judgeRadio(driver string, s link.Status, now time.Time) finding {
 	if !s.LastPeer.IsZero() {
 		heard = "another device heard " + ago(now.Sub(s.LastPeer))
 	}
+	heard += refusals(s.Refused)
 	if s.Restarts > 1 {
 		return warning("", "%s is up, started %d times; %s", name, s.Restarts, heard).
 			to("If that goes on, see the radio's log with `journalctl -u vipasod-radio`.")
 	}
 	return fine("%s is up; %s", name, heard)
+}
+
+// refusals says what strangers have sent that was refused. It is no warning:
+// whoever is near can do that, and nothing comes of it.
+func refusals(counts map[string]uint64) string {
+	var list []string
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d × %s", counts[what], what))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "; refused from strangers: " + strings.Join(list, ", ")
 }
 
 // judgeBackend takes being offline for what it is, normal, until money gets

@@ -51,6 +51,8 @@ func TestJudgeRadio(t *testing.T) {
 		{"named like its driver", link.Status{Adapter: "hci", Up: true}, looks{isOK, "", "hci is up; no other device heard yet"}},
 		{"up with others near", link.Status{Adapter: "hci1", Up: true, Restarts: 1, LastPeer: noon.Add(-5 * time.Second)},
 			looks{isOK, "", "hci hci1 is up; another device heard 5s ago"}},
+		{"attacked", link.Status{Adapter: "hci1", Up: true, Refused: map[string]uint64{"prepared write": 2, "empty PDU": 1}},
+			looks{isOK, "", "hci hci1 is up; no other device heard yet; refused from strangers: 1 × empty PDU, 2 × prepared write"}},
 		{"started again and again", link.Status{Adapter: "hci1", Up: true, Restarts: 7}, looks{isWarning, "", "hci hci1 is up, started 7 times; no other device heard yet"}},
 	} {
 		wantFinding(t, tt.name, judgeRadio("hci", tt.status, noon), tt.want)

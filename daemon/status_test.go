@@ -44,7 +44,7 @@ func TestStatusOfATill(t *testing.T) {
 			o.Limits = map[string]preauth.Limit{"USD": {PaymentMax: 20_00, TotalMax: 900_00}}
 			o.BackendURL = "https://other.test"
 		})
-		b.radio.set(link.Status{Adapter: "hci1", Up: true, Scanning: true, Links: 2, Restarts: 3, LastPeer: b.started})
+		b.radio.set(link.Status{Adapter: "hci1", Up: true, Scanning: true, Links: 2, Restarts: 3, LastPeer: b.started, Refused: map[string]uint64{"empty PDU": 4}})
 		old := b.sold(3, payment.Provisional)
 		b.sold(5, payment.Awaiting)
 		b.sold(7, payment.Settled)
@@ -61,6 +61,7 @@ func TestStatusOfATill(t *testing.T) {
 			},
 			Radio: &devicev1.RadioStatus{
 				Driver: "sim", Adapter: "hci1", Ready: true, Scanning: true, Links: 2, Restarts: 3, LastPeer: stamp(b.started),
+				Refused: map[string]uint64{"empty PDU": 4},
 			},
 			Backend: &devicev1.BackendStatus{
 				Url: "https://other.test", BundleEpoch: 1, BundleTime: stamp(b.self.Load().trust.SignedAt()),

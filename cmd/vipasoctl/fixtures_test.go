@@ -29,7 +29,8 @@ func offlineTill() *devicev1.GetStatusResponse {
 			State: devicev1.AuthenticationState_AUTHENTICATION_STATE_ENROLLED, DeviceId: otherID, BusinessName: "Cafe Central",
 			ValidUntil: after(30 * 24 * time.Hour), BackendUrl: "https://pay.example.com",
 		},
-		Radio: &devicev1.RadioStatus{Driver: "hci", Adapter: "hci1", Ready: true, Scanning: true, LastPeer: before(14 * time.Second), Restarts: 1},
+		Radio: &devicev1.RadioStatus{Driver: "hci", Adapter: "hci1", Ready: true, Scanning: true, LastPeer: before(14 * time.Second), Restarts: 1,
+			Refused: map[string]uint64{"prepared write": 2, "empty PDU": 1}},
 		Backend: &devicev1.BackendStatus{
 			Url: "https://pay.example.com", Since: before(3*time.Hour + 40*time.Minute), NextTry: after(22 * time.Second), LastError: "connection refused",
 			LastAnswer: before(3*time.Hour + 41*time.Minute), BundleEpoch: 7, BundleTime: before(5 * time.Hour),

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +17,7 @@ func (a *app) radioCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "radio", Short: "The Bluetooth adapter and who is near", Example: "  vipasoctl radio status"}
 	cmd.AddCommand(&cobra.Command{
 		Use:     "status",
-		Short:   "Show the adapter and whether it can be used",
+		Short:   "Show the adapter, whether it can be used, and what strangers were refused",
 		Example: `  vipasoctl radio status --json | jq -r .reason`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -23,10 +26,18 @@ func (a *app) radioCommand() *cobra.Command {
 				return err
 			}
 			r := st.GetRadio()
-			return a.emit(r, func() { a.printf("%s\n", strings.Join(keep(a.radioParts(r)), "  ")) })
+			return a.emit(r, func() { a.printf("%s\n", strings.Join(keep(append(a.radioParts(r), refused(r)...)), "  ")) })
 		},
 	}, a.radioScanCommand())
 	return cmd
+}
+
+// refused says how often what strangers have sent was refused, by what was wrong.
+func refused(r *devicev1.RadioStatus) (parts []string) {
+	for _, what := range slices.Sorted(maps.Keys(r.GetRefused())) {
+		parts = append(parts, fmt.Sprintf("refused %d × %s", r.GetRefused()[what], clean(what)))
+	}
+	return parts
 }
 
 func (a *app) radioScanCommand() *cobra.Command {
