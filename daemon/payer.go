@@ -131,7 +131,7 @@ func (t *till) ask(ctx context.Context, p *payer) error {
 	}
 	t.wake.fire() // one more customer may come back for it
 	t.deliver(ctx, sale, fx)
-	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, t.connected(), "")
+	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, t.connected(), "code "+p.sess.Code(p.nonce, p.sess.PeerNonce()))
 	return nil
 }
 
