@@ -71,15 +71,26 @@ func (d *Device) accepted(ctx context.Context, q acceptance) (store.Attempt, err
 	} else if i := slices.IndexFunc(all, func(a store.Attempt) bool { return !a.Attempt.Voucher.Zero() }); known && i >= 0 {
 		a = all[i] // what this call accepted, though a Cancel has ended it
 	}
+	return a, matches(a, q)
+}
+
+// matches says why a is not what the call accepts. That a payment has ended
+// without money comes first: no other amount would help.
+func matches(a store.Attempt, q acceptance) error {
+	accepted := !a.Attempt.Voucher.Zero()
+	same := a.Currency == q.amount.Currency && a.Amount == q.amount.Minor && (!accepted || a.Tip == q.tip)
+	total := money.Amount{Minor: a.Amount + a.Tip, Currency: a.Currency}
 	switch {
+	case a.State != payment.Requested && (!accepted || !same && a.State.Funds() == payment.Free):
+		return fmt.Errorf("%s is %s: %w", q.payment, a.State, payment.ErrState)
 	case a.Currency != q.amount.Currency:
-		return a, fmt.Errorf("%s asked: %w", a.Currency, preauth.ErrCurrency)
-	case a.Amount != q.amount.Minor, !a.Attempt.Voucher.Zero() && a.Tip != q.tip:
-		return a, fmt.Errorf("%s asked: %w", money.Format(a.Amount+a.Tip, a.Currency), preauth.ErrAmount)
-	case a.Attempt.Voucher.Zero() && a.State != payment.Requested:
-		return a, fmt.Errorf("%s is %s: %w", q.payment, a.State, payment.ErrState)
+		return fmt.Errorf("%s asked, not %s: %w", a.Currency, q.amount.Currency, preauth.ErrCurrency)
+	case !same && accepted:
+		return fmt.Errorf("%s was accepted before: %w", total, preauth.ErrAmount)
+	case !same:
+		return fmt.Errorf("%s asked, not %s: %w", total, q.amount, preauth.ErrAmount)
 	}
-	return a, nil
+	return nil
 }
 
 // promise signs and stores the voucher or Charge for a, and has it sent.

@@ -114,6 +114,8 @@ func TestAcceptPaymentIsRefused(t *testing.T) {
 	}{
 		{"no such payment", "none", nil, codes.NotFound, "PAYMENT_NOT_FOUND"},
 		{"expired", "expired", nil, codes.FailedPrecondition, "PAYMENT_STATE"},
+		{"expired, with another amount", "expired", func(r *customerv1.AcceptPaymentRequest) { r.Amount = "11.99" }, codes.FailedPrecondition, "PAYMENT_STATE"},
+		{"expired, in another currency", "expired", func(r *customerv1.AcceptPaymentRequest) { r.Currency = "EUR" }, codes.FailedPrecondition, "PAYMENT_STATE"},
 		{"another amount", "open", func(r *customerv1.AcceptPaymentRequest) { r.Amount = "11.99" }, codes.FailedPrecondition, "AMOUNT_MISMATCH"},
 		{"another currency", "open", func(r *customerv1.AcceptPaymentRequest) { r.Currency = "EUR" }, codes.FailedPrecondition, "CURRENCY_MISMATCH"},
 		{"no amount", "open", func(r *customerv1.AcceptPaymentRequest) { r.Amount = "" }, codes.InvalidArgument, "AMOUNT_SYNTAX"},
@@ -158,6 +160,9 @@ func TestAcceptPaymentAgain(t *testing.T) {
 	other.Tip = "1.00"
 	_, err := client.AcceptPayment(t.Context(), other)
 	wantStatus(t, "with another tip", err, codes.FailedPrecondition, "AMOUNT_MISMATCH")
+	b.step(a, payment.CustomerInput{Event: payment.CancelReceived})
+	_, err = client.AcceptPayment(t.Context(), other)
+	wantStatus(t, "with another tip, cancelled meanwhile", err, codes.FailedPrecondition, "PAYMENT_STATE")
 }
 
 func TestDeclinePayment(t *testing.T) {
