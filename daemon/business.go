@@ -76,6 +76,7 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 	if err := d.commit(ctx, c); err != nil {
 		return store.Sale{}, err
 	}
+	d.till.deadline(s) // from here on by a clock that nobody sets
 	d.report(id, "", s.State, "")
 	d.till.forgetAcked(c.Asks)
 	d.till.forgetDials()

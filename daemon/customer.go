@@ -93,7 +93,7 @@ func (w *wallet) storeRequest(ctx context.Context, m *merchant, r preauth.Reques
 	}
 	c.Attempts = append(c.Attempts, a)
 	c.Events = attemptEvents(a, []payment.Note{{Kind: payment.NoteRequestReceived}})
-	w.attach(a.Request, m, time.Until(a.ExpiresAt)) // before anybody can accept
+	w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt)) // before anybody can accept
 	return a, d.commit(ctx, c)
 }
 
@@ -264,7 +264,7 @@ func (w *wallet) deliver(a store.Attempt, fx payment.Effects) {
 	for _, msg := range fx.Send {
 		switch msg.Kind {
 		case payment.SendVoucher:
-			w.attach(a.Request, m, time.Until(a.ExpiresAt)+answerLimit)
+			w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt)+answerLimit)
 			m.repeat(nil)
 			if err := w.sendVoucher(m, a); err != nil {
 				w.d.log.Error("voucher not sent; it is stored and goes out at the next meeting", "payment", a.Payment.String(), "error", err)

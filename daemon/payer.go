@@ -23,7 +23,7 @@ const (
 	pendingEvery = 5 * time.Second // while somebody decides
 	sendLimit    = 10 * time.Second
 	resendLimit  = 3 * time.Second // for a customer to resend what it listed as unfinished
-	ttlMax       = time.Hour       // of a Request, whatever the wall clock does
+	ttlMax       = time.Hour       // of a Request
 )
 
 // payer is a till's session with one customer.
@@ -143,7 +143,7 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 		return store.Sale{}, none, err
 	}
 	sale, open, err := t.d.store.OpenSale(ctx)
-	if err != nil || !open || sale.State != payment.Open || !time.Now().Before(sale.Deadline) {
+	if err != nil || !open || sale.State != payment.Open || time.Until(t.deadline(sale)) <= 0 {
 		return sale, none, err
 	}
 	asks, err := t.d.store.AsksOf(ctx, sale.ID)
@@ -162,7 +162,7 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 	if asked >= asksMax {
 		return sale, none, fmt.Errorf("customer asked %d times for %s: %w", asked, sale.ID, errAskedOften)
 	}
-	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, p))
+	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, p, time.Until(t.deadline(sale))))
 	if err != nil {
 		return sale, none, err
 	}
@@ -184,13 +184,13 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 	return sale, fx, nil
 }
 
-// requestBody is what the till asks of p.
-func requestBody(s store.Sale, p *payer) *peerv1.Request {
+// requestBody is what the till asks of p, for as long as is left.
+func requestBody(s store.Sale, p *payer, left time.Duration) *peerv1.Request {
 	binding := p.sess.Binding()
 	r := &peerv1.Request{
 		PaymentId: s.ID[:], BusinessDeviceId: p.as.cert.Body.DeviceId, Nonce: p.nonce[:],
 		Amount: s.Amount, Currency: s.Currency, Reference: s.Reference,
-		TtlMs: min(max(1, time.Until(s.Deadline).Milliseconds()), ttlMax.Milliseconds()), Online: s.Online, ChannelBinding: binding[:],
+		TtlMs: min(max(1, left.Milliseconds()), ttlMax.Milliseconds()), Online: s.Online, ChannelBinding: binding[:],
 		DeviceCert: p.as.DeviceCert, CreatedMs: time.Now().UnixMilli(),
 	}
 	if s.TipAllowed {

@@ -17,7 +17,6 @@ const (
 	linksMax     = 4                   // customers connected at a time
 	dialLimit    = 3 * time.Second     // one dial
 	redialAfter  = 5 * time.Second     // before the same advertisement is dialled again
-	declineGrace = 3 * time.Second     // for another customer to turn up after the last decline
 	adapterPause = time.Second         // after the radio failed
 	idleAfter    = 15 * time.Second    // twice that, and a session with nothing to wait for is ended
 	asksMax      = 16                  // requests of one payment to one customer
@@ -36,6 +35,7 @@ type till struct {
 	byRequest map[preauth.Hash]*payer // the session a request was made for
 	dialled   map[link.EID]time.Time
 	acked     map[preauth.Hash]bool // outcomes that their customer has stored
+	timer     timer
 	progress  progress
 }
 
@@ -96,44 +96,6 @@ func (t *till) deadlines(ctx context.Context) {
 		}
 		timer.Stop()
 	}
-}
-
-// ends returns when, and how, an unanswered payment ends.
-func (t *till) ends(ctx context.Context, sale store.Sale) (time.Time, payment.BusinessEvent, error) {
-	asks, err := t.d.store.AsksOf(ctx, sale.ID)
-	if err != nil {
-		return time.Time{}, "", err
-	}
-	if last := allDeclined(asks); sale.State == payment.Open && !last.IsZero() && last.Add(declineGrace).Before(sale.Deadline) {
-		return last.Add(declineGrace), payment.AllDeclined, nil
-	}
-	return sale.Deadline, payment.TimedOut, nil
-}
-
-// allDeclined returns when the last customer said no, zero unless everybody
-// who was asked has. A customer whose link was lost may still come back.
-func allDeclined(asks []store.Ask) (last time.Time) {
-	saidNo := make(map[preauth.ID]bool)
-	for _, a := range asks {
-		if refused(a) {
-			saidNo[a.Customer] = true
-			if a.CancelledAt.After(last) {
-				last = a.CancelledAt
-			}
-		}
-	}
-	for _, a := range asks {
-		if !saidNo[a.Customer] {
-			return time.Time{}
-		}
-	}
-	return last
-}
-
-// refused reports whether the customer said no, or gave an answer that was
-// not good.
-func refused(a store.Ask) bool {
-	return a.Cancel == payment.ReasonDeclined || a.Cancel == payment.ReasonRefused
 }
 
 // scan looks for customers while there is a reason to, and dials them one
