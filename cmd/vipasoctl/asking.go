@@ -48,7 +48,7 @@ func (a *app) request(ctx context.Context, req *businessv1.SendPaymentRequestVia
 	go func() { s.finished <- s.run(limit) }()
 	select {
 	case err := <-s.finished:
-		return s.report(err)
+		return s.report(ctx, err)
 	case <-ctx.Done():
 		return s.withdraw(limit)
 	}
@@ -77,7 +77,7 @@ func (s *asking) hear(m *businessv1.StreamPaymentRequestResponse) error {
 		s.app.progress("payment %s", clean(m.GetPaymentId()))
 	}
 	if p := m.GetProgress(); p != nil {
-		s.app.progress("%s", progressText(p))
+		s.progress(p)
 	}
 	if m.GetResult() == nil {
 		return nil
@@ -87,6 +87,16 @@ func (s *asking) hear(m *businessv1.StreamPaymentRequestResponse) error {
 		return fmt.Errorf("vipasod gave a result without its payment; vipasoctl payments show %s", clean(m.GetPaymentId()))
 	}
 	return errStop
+}
+
+// progress tells of a step. The code is for the eyes of staff and customer
+// while somebody decides, so it is shown wherever people read.
+func (s *asking) progress(p *businessv1.Progress) {
+	if p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN && !s.app.json {
+		s.app.note("%s", progressText(p))
+		return
+	}
+	s.app.progress("%s", progressText(p))
 }
 
 func progressText(p *businessv1.Progress) string {
@@ -101,11 +111,11 @@ func progressText(p *businessv1.Progress) string {
 }
 
 // report prints the result.
-func (s *asking) report(err error) error {
+func (s *asking) report(ctx context.Context, err error) error {
 	if err != nil {
 		return s.unknown(err)
 	}
-	return s.app.printOutcome(s.payment, requestOutcome(s.payment))
+	return s.app.printOutcome(ctx, s.payment, requestOutcome(s.payment))
 }
 
 // requestOutcome is paymentOutcome, where a request that was cancelled since
@@ -136,7 +146,7 @@ func (s *asking) withdraw(ctx context.Context) error {
 	select {
 	case id = <-s.opened:
 	case err := <-s.finished:
-		return s.report(err)
+		return s.report(ctx, err)
 	case <-ctx.Done():
 		return s.unheard()
 	}
@@ -144,14 +154,14 @@ func (s *asking) withdraw(ctx context.Context) error {
 	select {
 	case end := <-s.finished:
 		if end == nil {
-			return s.report(nil)
+			return s.report(ctx, nil)
 		}
 	case <-ctx.Done():
 	}
 	if err != nil {
 		return err
 	}
-	return s.app.printOutcome(p, requestOutcome(p))
+	return s.app.printOutcome(ctx, p, requestOutcome(p))
 }
 
 // unheard ends a withdrawal for which the daemon never named the payment.

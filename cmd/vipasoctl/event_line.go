@@ -17,7 +17,7 @@ func (a *app) eventLine(e *paymentv1.Event) string {
 		fmt.Sprintf("#%d", e.GetSequence()),
 		a.stdout.bold(a, strings.ReplaceAll(eventName(e), "_", " ")),
 	}
-	for _, d := range eventDetails(e) {
+	for _, d := range a.eventDetails(e) {
 		parts = append(parts, clean(d))
 	}
 	if id := paymentOf(e); id != "" {
@@ -66,7 +66,7 @@ func paymentOf(e *paymentv1.Event) string {
 }
 
 // eventDetails is what people want to know of e beside its name and payment.
-func eventDetails(e *paymentv1.Event) []string {
+func (a *app) eventDetails(e *paymentv1.Event) []string {
 	switch e := e.GetEvent().(type) {
 	case *paymentv1.Event_PaymentRequestReceived:
 		return requestDetails(e.PaymentRequestReceived)
@@ -82,7 +82,11 @@ func eventDetails(e *paymentv1.Event) []string {
 	case *paymentv1.Event_PaymentFailed:
 		return []string{e.PaymentFailed.GetReason(), e.PaymentFailed.GetNextStep()}
 	case *paymentv1.Event_PaymentUnconfirmed:
-		return []string{"never pay again", e.PaymentUnconfirmed.GetResolution()}
+		details := []string{"the till has not answered yet; it becomes clear by itself"}
+		if t := e.PaymentUnconfirmed.GetResolvesBy(); t != nil {
+			details = append(details, "at the latest on "+a.minute(t))
+		}
+		return append(details, "do not pay a second time before")
 	case *paymentv1.Event_PaymentSettled:
 		return []string{sum(e.PaymentSettled.GetSettledAmount(), e.PaymentSettled.GetCurrency())}
 	case *paymentv1.Event_PaymentRejected:

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
-	"github.com/vipaso/vipasod/daemon/catalogue"
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
@@ -30,8 +28,8 @@ func (a *app) payAcceptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept PAYMENT --amount AMOUNT --currency CUR --instrument ID [--tip AMOUNT] [--delegated]",
 		Short: "Consent to a payment request (customer)",
-		Long: `Accept is the customer's consent to one request. AUTHORIZED means that the till's
-receipt has not come yet: never pay again, wait for the event.`,
+		Long: `Accept is the customer's consent to one request. AUTHORIZED means that the till has
+not answered yet: that becomes clear by itself, so do not pay a second time before.`,
 		Example: `  vipasoctl pay accept 0190b2c4-0000-7000-8000-000000000003 --amount 12.00 --currency USD \
       --instrument 0190b2c4-0000-7000-8000-000000000001 --tip 1.00`,
 		Args:              wants("PAYMENT"),
@@ -46,7 +44,7 @@ receipt has not come yet: never pay again, wait for the event.`,
 			if err != nil {
 				return err
 			}
-			return a.printOutcome(p, paymentOutcome(p))
+			return a.printOutcome(cmd.Context(), p, paymentOutcome(p))
 		},
 	}
 	flags := cmd.Flags()
@@ -92,7 +90,7 @@ func (a *app) payDeclineCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printOutcome(resp.GetPayment(), failedUnless(ended(resp.GetPayment())))
+			return a.printOutcome(cmd.Context(), resp.GetPayment(), failedUnless(ended(resp.GetPayment())))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` for the till, at most 64 bytes")
@@ -115,7 +113,7 @@ func (a *app) payCancelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printOutcome(p, failedUnless(ended(p)))
+			return a.printOutcome(cmd.Context(), p, failedUnless(ended(p)))
 		},
 	}
 }
@@ -134,65 +132,4 @@ func cancelPayment(ctx context.Context, c *conn, paymentID string) (*paymentv1.P
 // ended is whether p ended with nobody paying.
 func ended(p *paymentv1.Payment) bool {
 	return p.GetStatus() == paymentv1.PaymentStatus_PAYMENT_STATUS_CANCELLED || p.GetStatus() == paymentv1.PaymentStatus_PAYMENT_STATUS_FAILED
-}
-
-// printOutcome prints p and returns outcome, so that the exit code says the
-// same as the text.
-func (a *app) printOutcome(p *paymentv1.Payment, outcome error) error {
-	if err := a.emit(p, func() { a.printPaid(p) }); err != nil {
-		return err
-	}
-	return outcome
-}
-
-// printPaid prints in three lines what became of p and how firm that is.
-func (a *app) printPaid(p *paymentv1.Payment) {
-	head := word(p.GetState()) + "  " + sum(p.GetAmount(), p.GetCurrency())
-	if !zero(p.GetTip()) {
-		head += " + tip " + clean(p.GetTip()) + " = " + sum(p.GetTotal(), p.GetCurrency())
-	}
-	if p.GetReason() != "" {
-		head += "  " + clean(p.GetReason())
-	}
-	a.printf("%s\npayment    %s\n", a.stdout.bold(a, head), clean(p.GetPaymentId()))
-	if text := firmness(p); text != "" {
-		a.printf("%s\n", text)
-	}
-	a.printf("next step: %s\n", nextStep(p))
-}
-
-// firmness says how sure the money is, for a payment that may have happened.
-func firmness(p *paymentv1.Payment) string {
-	shares := "guaranteed " + clean(p.GetGuaranteed()) + ", at risk " + clean(p.GetAtRisk())
-	switch p.GetState() {
-	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
-		return "finality   PROVISIONAL: " + shares
-	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
-		if p.GetSettledAmount() == "" {
-			return "finality   SETTLED, says the till; the amount comes with the backend's word"
-		}
-		return "finality   SETTLED: " + sum(p.GetSettledAmount(), p.GetCurrency())
-	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED:
-		return "finality   unconfirmed: the voucher may have arrived; never pay again"
-	default:
-		return ""
-	}
-}
-
-// nextStep says what to do after p came out as it did.
-func nextStep(p *paymentv1.Payment) string {
-	switch p.GetState() {
-	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
-		return "nothing to do. It is handed in as soon as there is a network."
-	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
-		return "nothing to do."
-	case paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED, paymentv1.PaymentState_PAYMENT_STATE_AWAITING:
-		return "wait; vipasoctl payments show " + clean(p.GetPaymentId()) + " tells how it ends."
-	case paymentv1.PaymentState_PAYMENT_STATE_EXPIRED:
-		return "nobody accepted in time; ask again."
-	}
-	if entry, ok := catalogue.Lookup(strings.ToUpper(p.GetReason())); ok {
-		return entry.Next
-	}
-	return "nothing was paid."
 }

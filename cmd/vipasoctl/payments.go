@@ -168,7 +168,7 @@ an object of payment and timeline.`,
 				m = resp
 			}
 			return a.emit(m, func() {
-				a.printPayment(resp.GetPayment())
+				a.printPayment(resp.GetPayment(), resp.GetTimeline())
 				if timeline {
 					a.printTimeline(resp.GetTimeline())
 				}
@@ -189,7 +189,7 @@ func (a *app) fetchPayment(ctx context.Context, id string) (*paymentv1.FetchPaym
 	return h.FetchPayment(ctx, &paymentv1.FetchPaymentRequest{PaymentId: id})
 }
 
-func (a *app) printPayment(p *paymentv1.Payment) {
+func (a *app) printPayment(p *paymentv1.Payment, story []*paymentv1.Event) {
 	row := func(label, text string) {
 		if text != "" && text != "-" {
 			a.printf("%s%s\n", a.stdout.bold(a, pad(label, 12)), text)
@@ -209,10 +209,18 @@ func (a *app) printPayment(p *paymentv1.Payment) {
 	row("instrument", clean(p.GetInstrumentId())+either(p.GetIsDelegatedInstrument(), " (delegated)", ""))
 	row("pre-auth", clean(p.GetPreAuthorizationId()))
 	row("request", clean(p.GetRequestHash()))
+	row("code", clean(p.GetCode()))
 	row("reason", clean(p.GetReason()))
+	for _, r := range refusals(story) {
+		row("declined", r)
+	}
 	row("synced", either(p.GetSynced(), "yes", "no"))
 	row("created", a.at(p.GetCreatedAt()))
 	row("changed", a.at(p.GetUpdatedAt()))
+	if p.GetState() == paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED {
+		row("known", firmness(p))
+		row("next step", a.unconfirmedStep(p, story))
+	}
 }
 
 func (a *app) printTimeline(events []*paymentv1.Event) {

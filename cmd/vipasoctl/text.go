@@ -88,6 +88,14 @@ func (a *app) at(t *timestamppb.Timestamp) string {
 	return t.AsTime().In(a.zone).Format("2006-01-02 15:04:05")
 }
 
+// minute is at without the seconds.
+func (a *app) minute(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	return t.AsTime().In(a.zone).Format("2006-01-02 15:04")
+}
+
 // clock is the time of day, with the date if that is not today.
 func (a *app) clock(t *timestamppb.Timestamp) string {
 	when, now := t.AsTime().In(a.zone), a.now().In(a.zone)
