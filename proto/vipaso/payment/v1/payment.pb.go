@@ -1509,10 +1509,11 @@ func (x *PaymentAccepted) GetCurrency() string {
 	return ""
 }
 
-// Disconnected: a link to a payer or till ended.
+// Disconnected: the customer's link to the till of a payment that is not
+// concluded ended. PaymentFailed or PaymentUnconfirmed stands beside it.
 type Disconnected struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The payment it served, if any.
+	// The payment it served.
 	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
 	// Reason of the error catalogue.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1564,12 +1565,13 @@ func (x *Disconnected) GetReason() string {
 	return ""
 }
 
-// PreAuthorizationChanged: a pre-authorization was made, voided or expired.
+// PreAuthorizationChanged: a pre-authorization was made or voided. One whose
+// time is over makes no event; WatchInstruments shows it at once.
 type PreAuthorizationChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which.
 	PreAuthorizationId string `protobuf:"bytes,1,opt,name=pre_authorization_id,json=preAuthorizationId,proto3" json:"pre_authorization_id,omitempty"`
-	// AVAILABLE, VOIDED or EXPIRED.
+	// AVAILABLE or VOIDED.
 	Status        string `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1619,11 +1621,12 @@ func (x *PreAuthorizationChanged) GetStatus() string {
 	return ""
 }
 
-// DeviceChanged: enrolled, logged out, locked, clock moved, backend answers.
+// DeviceChanged: the device itself, its clock or its instruments are not as
+// before.
 type DeviceChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reason of the error catalogue or one of ENROLLED, LOGGED_OUT,
-	// CLOCK_REGRESSED, CLOCK_FLOOR_LOWERED, LOCKED, INSTRUMENTS_CHANGED.
+	// ENROLLED, LOGGED_OUT, LOCKED, UNLOCKED, CLOCK_REGRESSED,
+	// CLOCK_FLOOR_LOWERED or INSTRUMENTS_CHANGED.
 	What string `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
 	// Text for people.
 	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
