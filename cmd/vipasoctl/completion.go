@@ -120,13 +120,13 @@ func (a *app) instrumentIDs(ctx context.Context) []string {
 }
 
 func (a *app) preauthIDs(ctx context.Context) []string {
-	list, err := a.preauths(ctx)
+	instruments, err := a.instruments(ctx)
 	if err != nil {
 		return nil
 	}
 	var ids []string
-	for _, p := range list {
-		ids = append(ids, clean(p.GetPreAuthorizationId())+"\t"+sum(p.GetRemaining(), p.GetCurrency())+" "+word(p.GetStatus()))
+	for _, p := range preauths(instruments) {
+		ids = append(ids, clean(p.GetPreAuthorizationId())+"\t"+sum(p.GetRemaining(), p.GetCurrency())+" "+usability(p))
 	}
 	return ids
 }

@@ -45,7 +45,7 @@ certificate is on disk and the network may go.`,
 			if err != nil {
 				return err
 			}
-			return a.printPreauths([]*customerv1.PreAuthorization{resp.GetAuthorization()})
+			return a.printPreauth(cmd.Context(), resp.GetAuthorization())
 		},
 	}
 	cmd.Flags().StringVar(&instrument, "instrument", "", "`id` of the instrument to set aside on")
@@ -58,15 +58,19 @@ func (a *app) preauthListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List pre-authorizations: limit, spent, held, remaining",
+		Long: `List shows each pre-authorization. Held is what payments that are not settled yet
+take. It can pay before SPEND BY; what is left returns to the instrument after
+SETTLE BY, also of a voided one. One of which nothing remains is ALL HELD until
+its payments are settled, then USED UP. With --json it is one object a line.`,
 		Example: `  vipasoctl preauth list
   vipasoctl preauth list --json | jq -r '[.status, .remaining, .currency] | @tsv'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := a.preauths(cmd.Context())
+			instruments, err := a.instruments(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.printPreauths(list)
+			return a.printPreauths(preauths(instruments), instruments)
 		},
 	}
 }
@@ -92,34 +96,72 @@ func (a *app) preauthVoidCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printPreauths([]*customerv1.PreAuthorization{resp.GetAuthorization()})
+			p := resp.GetAuthorization()
+			if err := a.printPreauth(cmd.Context(), p); err != nil || a.json {
+				return err
+			}
+			a.printf("nothing more can be paid with it; the %s left of it return after %s\n",
+				sum(p.GetRemaining(), p.GetCurrency()), a.minute(p.GetSettleBy()))
+			return nil
 		},
 	}
 }
 
 // preauths returns every pre-authorization of every instrument.
-func (a *app) preauths(ctx context.Context) ([]*customerv1.PreAuthorization, error) {
-	instruments, err := a.instruments(ctx)
+func preauths(instruments []*customerv1.Instrument) []*customerv1.PreAuthorization {
 	var list []*customerv1.PreAuthorization
 	for _, i := range instruments {
 		list = append(list, i.GetPreAuthorizations()...)
 	}
-	return list, err
+	return list
 }
 
-func (a *app) printPreauths(list []*customerv1.PreAuthorization) error {
-	t := &table{head: []string{"PRE-AUTHORIZATION", "STATUS", "CUR", "LIMIT", "SPENT", "HELD", "REMAINING", "SPEND BY"}}
-	for _, p := range list {
-		if a.json {
+// printPreauth prints the one that a call has made or changed.
+func (a *app) printPreauth(ctx context.Context, p *customerv1.PreAuthorization) error {
+	if a.json {
+		return a.object(p)
+	}
+	instruments, err := a.instruments(ctx)
+	if err != nil {
+		instruments = nil // the call itself was answered; only the label is missing
+	}
+	return a.printPreauths([]*customerv1.PreAuthorization{p}, instruments)
+}
+
+// printPreauths prints a list of pre-authorizations of those instruments.
+func (a *app) printPreauths(list []*customerv1.PreAuthorization, instruments []*customerv1.Instrument) error {
+	if a.json {
+		for _, p := range list {
 			if err := a.object(p); err != nil {
 				return err
 			}
-			continue
 		}
-		t.add(p.GetPreAuthorizationId(), word(p.GetStatus()), p.GetCurrency(), p.GetLimit(), p.GetSpent(), p.GetHeld(), p.GetRemaining(), a.at(p.GetSpendBy()))
+		return a.stdout.err
 	}
-	if !a.json {
-		a.printTable(t, "no pre-authorizations; make one while online: vipasoctl preauth create --help")
+	t := &table{head: []string{"PRE-AUTHORIZATION", "INSTRUMENT", "STATUS", "CUR", "LIMIT", "SPENT", "HELD", "REMAINING", "SPEND BY", "SETTLE BY"}}
+	for _, p := range list {
+		t.add(p.GetPreAuthorizationId(), labelOf(p.GetInstrumentId(), instruments), usability(p), p.GetCurrency(), p.GetLimit(), p.GetSpent(), p.GetHeld(), p.GetRemaining(),
+			a.minute(p.GetSpendBy()), a.minute(p.GetSettleBy()))
 	}
+	a.printTable(t, "no pre-authorizations; make one while online: vipasoctl preauth create --help")
 	return a.stdout.err
+}
+
+// labelOf is an instrument's label, or its id if there is none.
+func labelOf(id string, instruments []*customerv1.Instrument) string {
+	for _, i := range instruments {
+		if i.GetInstrumentId() == id && i.GetLabel() != "" {
+			return i.GetLabel()
+		}
+	}
+	return id
+}
+
+// usability is the status of p; one that is available in name only, since
+// nothing is left of it, says so.
+func usability(p *customerv1.PreAuthorization) string {
+	if p.GetStatus() == customerv1.VipasoPreAuthorizationStatus_VIPASO_PRE_AUTHORIZATION_STATUS_AVAILABLE && zero(p.GetRemaining()) {
+		return either(zero(p.GetHeld()), "USED UP", "ALL HELD")
+	}
+	return word(p.GetStatus())
 }
