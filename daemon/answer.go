@@ -81,7 +81,9 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 		}
 		return err
 	}
-	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_AUTHORIZING, t.connected(), "")
+	if _, no := a.(declineAnswer); !no {
+		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_AUTHORIZING, t.connected(), "")
+	}
 	var in payment.BusinessInput
 	who, err := t.d.enrolled()
 	if err == nil {
