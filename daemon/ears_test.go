@@ -204,7 +204,7 @@ func TestScanRadioBesideAPayment(t *testing.T) {
 		if want := []string{"phone 1 -41 v1", "phone 2 -42 v1"}; !slices.Equal(heard, want) {
 			t.Errorf("the operator heard %q, want %q", heard, want)
 		}
-		if got, want := r.dials(), []string{"phone 2", "phone 1"}; !slices.Equal(got, want) {
+		if got, want := r.dials(), []string{"phone 1", "phone 2"}; !slices.Equal(got, want) {
 			t.Errorf("the till dialled %q, want %q", got, want)
 		}
 		if got := r.switched(); !slices.Equal(got, []string{"on"}) {

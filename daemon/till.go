@@ -15,7 +15,6 @@ import (
 
 const (
 	linksMax     = 4                   // customers connected at a time
-	dialLimit    = 3 * time.Second     // one dial
 	redialAfter  = 5 * time.Second     // before the same advertisement is dialled again
 	adapterPause = time.Second         // after the radio failed
 	idleAfter    = 15 * time.Second    // twice that, and a session with nothing to wait for is ended
@@ -98,10 +97,10 @@ func (t *till) deadlines(ctx context.Context) {
 	}
 }
 
-// scan looks for customers while there is a reason to, and dials them one
-// after the other.
+// scan looks for customers while there is a reason to.
 func (t *till) scan(ctx context.Context, sessions *sync.WaitGroup) {
 	var ear *ear // nil while the till does not listen
+	var c crowd
 	defer func() { t.deafen(ctx, ear) }()
 	for ctx.Err() == nil {
 		wake := t.wake.wait()
@@ -123,33 +122,8 @@ func (t *till) scan(ctx context.Context, sessions *sync.WaitGroup) {
 				continue
 			}
 		}
-		t.watch(ctx, ear, wake, aim, sessions)
-	}
-}
-
-// watch dials who is wanted until the aim may have changed: strangers can
-// advertise as much as they like without a read of the store for each.
-func (t *till) watch(ctx context.Context, ear *ear, wake <-chan struct{}, a aim, sessions *sync.WaitGroup) {
-	looking, stop := context.WithCancel(ctx) // sessions outlast it
-	done := make(chan struct{})
-	defer func() {
-		stop()
-		<-done
-	}()
-	go func() {
-		defer close(done)
-		select {
-		case <-wake:
-			stop()
-		case <-looking.Done():
-		}
-	}()
-	for {
-		seen, err := ear.next(looking)
-		if err != nil {
-			return
-		}
-		t.consider(ctx, a, seen, sessions)
+		c.aim = aim
+		t.watch(ctx, ear, wake, &c, sessions)
 	}
 }
 
@@ -222,52 +196,6 @@ func (a aim) wants(b link.Beacon) bool {
 		return b.Targeted && link.MatchesResume(a.sale.Tag, b.EID)
 	}
 	return !b.Targeted
-}
-
-// consider dials an advertisement that is wanted, new and affordable.
-func (t *till) consider(ctx context.Context, a aim, s link.Sighting, sessions *sync.WaitGroup) {
-	b, err := link.DecodeBeacon(s.ServiceData)
-	if err != nil || !a.wants(b) || !t.reserve(b.EID) {
-		return
-	}
-	dialCtx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
-	l, err := t.d.opt.Radio.Dial(dialCtx, s.Address, false)
-	if err != nil {
-		t.d.log.Debug("dial", "error", err)
-		t.release(b.EID)
-		return
-	}
-	sessions.Go(func() {
-		defer t.release(b.EID)
-		t.serve(ctx, l, s, b.EID)
-	})
-}
-
-// reserve takes one of few links for an advertisement, unless it has one or
-// was dialled a moment ago.
-func (t *till) reserve(eid link.EID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for e, at := range t.dialled {
-		if time.Since(at) > redialAfter {
-			delete(t.dialled, e)
-		}
-	}
-	_, linked := t.payers[eid]
-	_, recent := t.dialled[eid]
-	if linked || recent || len(t.payers) >= linksMax {
-		return false
-	}
-	t.dialled[eid], t.payers[eid] = time.Now(), nil
-	return true
-}
-
-// release gives a link back.
-func (t *till) release(eid link.EID) {
-	t.mu.Lock()
-	delete(t.payers, eid)
-	t.mu.Unlock()
 }
 
 // forgetDials lets a new payment dial everybody again.
