@@ -145,6 +145,12 @@ func wrongState(reason, message string) error {
 	return reasoned(codes.FailedPrecondition, reason, message)
 }
 
+// outOfRange returns the error that the daemon would give for a number beyond
+// the last.
+func outOfRange(reason, message string) error {
+	return reasoned(codes.OutOfRange, reason, message)
+}
+
 func reasoned(code codes.Code, reason, message string) error {
 	st, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{Domain: "vipaso.dev", Reason: reason})
 	if err != nil {

@@ -94,6 +94,17 @@ func TestErrorDetailsAreTold(t *testing.T) {
 	}
 }
 
+// TestNextStepNamesThePayment: the payment that is in the way can be pasted.
+func TestNextStepNamesThePayment(t *testing.T) {
+	f := newFake(t)
+	f.fail("StreamPaymentRequest", failure("FAILED_PRECONDITION", "", "open", &errdetails.ErrorInfo{
+		Domain: "vipaso.dev", Reason: "PAYMENT_IN_PROGRESS", Metadata: map[string]string{"payment_id": paymentID},
+	}))
+	if got := f.run("pay", "request", "1.00", "USD"); got.code != 5 || !strings.Contains(got.stderr, "vipasoctl pay cancel "+paymentID) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestStrangersTextIsHarmless: a reason text that comes over the air must not
 // steer the terminal.
 func TestStrangersTextIsHarmless(t *testing.T) {

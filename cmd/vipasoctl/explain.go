@@ -91,7 +91,7 @@ func (a *app) explanation(err error) explanation {
 		return explanation{
 			head: "this vipasod does not serve that call",
 			why:  `vipasod is older than this vipasoctl, or it is a sim command and the radio is not simulated (driver = "sim").`,
-			next: "vipasoctl version",
+			next: "compare vipasoctl version with the first line of vipasoctl status",
 		}
 	}
 	st, ok := statusOf(err)
@@ -102,6 +102,9 @@ func (a *app) explanation(err error) explanation {
 	if entry, ok := catalogue.Lookup(reasonOf(err)); ok {
 		e.what, e.next = entry.What, entry.Next
 		e.why = strings.TrimSpace(entry.Why + " " + e.why)
+	}
+	if id := detail[*errdetails.ErrorInfo](err).GetMetadata()["payment_id"]; id != "" {
+		e.next = strings.ReplaceAll(e.next, "PAYMENT", id)
 	}
 	if reason := reasonOf(err); reason != "" {
 		e.head = reason + ": " + e.head
@@ -168,7 +171,7 @@ func interruption(err error) string {
 	case catalogue.WatchBehind:
 		return "vipasod did not wait for us; going on where we stopped"
 	case catalogue.WatchExpired:
-		return "vipasod no longer keeps the events after the last one seen; starting with what is open now"
+		return "vipasod has not had the last event that was seen (its store was replaced or restored); starting with what is there now"
 	}
 	if errors.Is(err, io.EOF) {
 		return "vipasod is stopping; waiting for it"

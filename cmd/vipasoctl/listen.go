@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -46,6 +47,9 @@ func (a *app) listen(ctx context.Context, after uint64, types []string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.checkResume(ctx, after); err != nil {
+		return err
+	}
 	open := func(ctx context.Context, cause error, opts ...grpc.CallOption) (grpc.ServerStreamingClient[devicev1.WatchEventsResponse], error) {
 		if reasonOf(cause) == catalogue.WatchExpired {
 			after = 0
@@ -60,6 +64,22 @@ func (a *app) listen(ctx context.Context, after uint64, types []string) error {
 		}
 		return a.emit(e, func() { a.printf("%s\n", a.eventLine(e)) })
 	})
+}
+
+// checkResume refuses to go on after an event that the device has not had: who
+// asks for that counts on something that is not there.
+func (a *app) checkResume(ctx context.Context, after uint64) error {
+	if after == 0 {
+		return nil
+	}
+	st, err := a.getStatus(ctx)
+	if err != nil {
+		return err
+	}
+	if last := st.GetStore().GetLastSequence(); after > last {
+		return outOfRange(catalogue.WatchExpired, fmt.Sprintf("event %d, the last one is %d", after, last))
+	}
+	return nil
 }
 
 // snake turns PaymentSuccessful or payment-successful into

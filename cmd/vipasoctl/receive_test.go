@@ -204,6 +204,7 @@ func TestReceiveRefused(t *testing.T) {
 // TestListen: every event, or some, and on after a restart.
 func TestListen(t *testing.T) {
 	f := newFake(t)
+	f.answer("GetStatus", customerDevice()) // which has had five events
 	f.on("WatchEvents", func(c *call) error {
 		for _, e := range []*paymentv1.Event{requested(6), cancelledEvent(7), successful(8)} {
 			if err := c.send(&devicev1.WatchEventsResponse{Event: e}); err != nil {
@@ -235,6 +236,17 @@ func TestListen(t *testing.T) {
 	s.stop()
 	if code := s.end(); code != 0 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// TestListenBeyond: a number that the device has not had is an error, rather
+// than everything from the start.
+func TestListenBeyond(t *testing.T) {
+	f := answering(t)
+	f.answer("GetStatus", customerDevice())
+	got := f.run("listen", "--after", "6")
+	if got.code != 5 || got.stdout != "" || !strings.Contains(got.stderr, "WATCH_EXPIRED: event 6, the last one is 5\n") || f.last("WatchEvents") != nil {
+		t.Errorf("%+v", got)
 	}
 }
 
