@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -130,7 +131,7 @@ func TestDiagnosticsBundleTellsNothing(t *testing.T) {
 		for _, text := range content {
 			all.WriteString(text)
 		}
-		text := strings.ToLower(all.String())
+		text := strings.ToLower(clockTime.ReplaceAllString(all.String(), ""))
 		for what, secret := range secrets(t, b) {
 			if strings.Contains(text, strings.ToLower(secret)) {
 				t.Errorf("%s: the bundle has the %s %q", b.opt.Role, what, secret)
@@ -141,6 +142,9 @@ func TestDiagnosticsBundleTellsNothing(t *testing.T) {
 		}
 	}
 }
+
+// clockTime is a time as JSON has it, whose seconds may look like an amount.
+var clockTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:.]+Z`)
 
 // secrets is what must not be in a diagnostics bundle.
 func secrets(t testing.TB, b *bench) map[string]string {
