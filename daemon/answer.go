@@ -72,6 +72,13 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 		return err
 	}
 	sale, err := t.d.store.Sale(ctx, ask.Payment)
+	if err == nil && forgotten(sale, ask) {
+		t.d.mu.Unlock()
+		delete(p.unfinished, ask.Payment)
+		p.nudge.fire()
+		p.send(secure.Unknown, mustEncode(&peerv1.Unknown{RequestHash: request[:]}))
+		return nil
+	}
 	if err != nil || ask.Answered() {
 		t.d.mu.Unlock()
 		if err == nil {
@@ -198,6 +205,10 @@ func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (preauth.T
 // backend, and sends what follows.
 func (d *Device) stepSale(ctx context.Context, id preauth.ID, step saleStep) (store.Sale, error) {
 	d.mu.Lock()
+	if d.self.Load().Locked && step.in.Event.Cancels() {
+		d.mu.Unlock()
+		return store.Sale{}, errLocked
+	}
 	sale, err := d.store.Sale(ctx, id)
 	if err != nil {
 		d.mu.Unlock()

@@ -160,6 +160,7 @@ func (d *Device) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return d.relay(ctx) })
 	g.Go(func() error { return d.watchClock(ctx) })
+	g.Go(func() error { return d.unlock(ctx) })
 	if d.business() {
 		g.Go(func() error { return d.till.run(ctx) })
 	} else {
@@ -214,6 +215,9 @@ func (d *Device) watchClock(ctx context.Context) error {
 // of the next tries were those of a clock that may have lied.
 func (d *Device) recover(ctx context.Context) error {
 	err := d.store.DueAll(ctx)
+	if err == nil && d.self.Load().Locked {
+		err = d.lockDown(ctx)
+	}
 	if err == nil && !d.business() { // the till's loop finds the open sale and its deadline
 		err = d.wallet.recover(ctx)
 	}

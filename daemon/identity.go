@@ -47,7 +47,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	}
 	id := store.Identity{
 		DeviceCert: got.DeviceCert, TLSCert: got.TLSCert, RootKey: got.RootKey,
-		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL,
+		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL, Locked: d.self.Load().Locked,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -171,7 +171,7 @@ func (w *wallet) receive(ctx context.Context, m *merchant, typ secure.Type, body
 			return err
 		}
 		if h, err := preauth.HashFrom(u.RequestHash); err == nil {
-			w.finish(m, h) // proves nothing, but there is nothing to wait for
+			w.unknown(m, h)
 		}
 		return nil
 	case secure.Pending:
@@ -255,6 +255,19 @@ func (w *wallet) overdue(m *merchant, request preauth.Hash) {
 		return
 	}
 	w.finish(m, request)
+}
+
+// unknown lets go of a request that the till does not know. That proves
+// nothing, but there is nothing to wait for; the till may ask for something
+// else.
+func (w *wallet) unknown(m *merchant, request preauth.Hash) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byRequest[request] != m {
+		return
+	}
+	delete(w.byRequest, request)
+	w.wait(request, m, answerLimit)
 }
 
 func (w *wallet) merchantOf(request preauth.Hash) *merchant {

@@ -76,7 +76,7 @@ func (t *till) deadlines(ctx context.Context) {
 			pause(ctx, adapterPause)
 			continue
 		}
-		if !open {
+		if !open || t.d.self.Load().Locked {
 			select {
 			case <-wake:
 			case <-ctx.Done():

@@ -53,7 +53,10 @@ func (s *Store) open(ctx context.Context) error {
 	if s.conn, err = s.db.Conn(ctx); err != nil {
 		return translate(err)
 	}
-	return s.loadHead(ctx)
+	if err := s.loadHead(ctx); err != nil {
+		return err
+	}
+	return s.openSecond(ctx)
 }
 
 // createIfMissing makes an empty store. It is made under another name, so

@@ -62,6 +62,7 @@ type Store struct {
 	conn     *sql.Conn
 	stmts    map[string]*sql.Stmt
 	head     head
+	second   *os.File // remembers head.changes, see openSecond
 	version  int
 	reason   string // why no writes are taken, empty if they are
 	poisoned error
@@ -136,6 +137,9 @@ func (s *Store) release() error {
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
+	}
+	if s.second != nil {
+		errs = append(errs, s.second.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

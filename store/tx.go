@@ -81,6 +81,7 @@ func (s *Store) write(ctx context.Context, do func(*tx) error) error {
 		return fmt.Errorf("%w: %v", ErrPoisoned, err)
 	}
 	s.head = t.head
+	s.saveSecond()
 	s.commits.Add(1)
 	s.fold(ctx)
 	return nil

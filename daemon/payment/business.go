@@ -50,11 +50,18 @@ const (
 	Withdraw       BusinessEvent = "Withdraw"       // somebody at the till cancels
 	AllDeclined    BusinessEvent = "AllDeclined"    // every customer in range declined
 	TimedOut       BusinessEvent = "TimedOut"       // nobody answered, or no verdict came, in time
+	Forgotten      BusinessEvent = "Forgotten"      // the store was put back from an older copy
 	Reverse        BusinessEvent = "Reverse"        // the till gives the money back
 	SaleSettled    BusinessEvent = "SaleSettled"    // the backend paid a request
 	SaleRejected   BusinessEvent = "SaleRejected"   // the backend refused it
 	SaleCancelled  BusinessEvent = "SaleCancelled"  // the backend knows a valid Cancel of it
 )
+
+// Cancels reports whether the event is the till's own wish to end a payment,
+// which it signs. A locked till waits with it.
+func (e BusinessEvent) Cancels() bool {
+	return e == Withdraw || e == AllDeclined || e == TimedOut || e == Reverse
+}
 
 // BusinessInput is an event with what came along.
 type BusinessInput struct {
@@ -88,6 +95,9 @@ var business = map[State]map[BusinessEvent]businessEdge{
 		Withdraw:       {Cancelled, NoteCancelled, ReasonUser},
 		AllDeclined:    {Cancelled, NoteCancelled, ReasonDeclined},
 		TimedOut:       {Expired, NoteFailed, ReasonTimeout},
+		// What the till has signed since is not known, so it signs nothing:
+		// its requests stay without an outcome.
+		Forgotten: {Expired, NoteFailed, ""},
 	},
 	// The customer of an AWAITING payment leaves without the goods. A reversal
 	// elsewhere could still pay a rejected voucher, so every end but SETTLED
@@ -296,6 +306,8 @@ func (s Sale) reasonOf(e businessEdge, in BusinessInput) string {
 	case SaleCancelled:
 		a, _ := s.Asked(in.Request)
 		return string(cmp.Or(Reason(in.Reason), a.Cancel, e.cancel, ReasonReversal))
+	case Forgotten:
+		return "DEVICE_LOCKED"
 	}
 	if e.to == Cancelled || e.to == Expired {
 		return string(e.cancel)

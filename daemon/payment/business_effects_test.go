@@ -74,6 +74,7 @@ var businessEffects = map[State]map[BusinessEvent]string{
 			`log PaymentCancelled DECLINED, hand in CANCEL r2, hand in CANCEL r3, send Cancel r2, send Cancel r3`,
 		TimedOut: `EXPIRED, because "TIMEOUT", ask r2 cancel TIMEOUT, ask r3 cancel TIMEOUT, log PaymentFailed TIMEOUT, ` +
 			`hand in CANCEL r2, hand in CANCEL r3, send Cancel r2, send Cancel r3`,
+		Forgotten:     `EXPIRED, because "DEVICE_LOCKED", log PaymentFailed DEVICE_LOCKED`,
 		SaleSettled:   `hand in CANCEL r1`,
 		SaleRejected:  `hand in CANCEL r1`,
 		SaleCancelled: `nothing`,

@@ -78,8 +78,9 @@ func ruleOfSale(s, next Sale, in BusinessInput, fx Effects) error {
 }
 
 // ruleOfAsks: each request ends with exactly one outcome, which stays, except
-// that a receipt can still be followed by two kinds of Cancel; and what is
-// new is handed in.
+// that a receipt can still be followed by two kinds of Cancel, and that what
+// was open in a store that was put back has none; and what is new is handed
+// in.
 func ruleOfAsks(s, next Sale, fx Effects) error {
 	receipts := 0
 	for i, a := range next.Asks {
@@ -103,7 +104,7 @@ func ruleOfAsks(s, next Sale, fx Effects) error {
 			return fmt.Errorf("%s has Cancel(%s) and no receipt", named(a.Request), a.Cancel)
 		case a.Receipt && a.Request != next.Winner:
 			return fmt.Errorf("%s has a receipt and did not win", named(a.Request))
-		case !a.Answered() && next.State != Open:
+		case !a.Answered() && next.State != Open && next.Reason != "DEVICE_LOCKED":
 			return fmt.Errorf("%s has no outcome", named(a.Request))
 		case a.Cancel != was.Cancel && !item(ItemCancel), a.Receipt != was.Receipt && !item(ItemClaim):
 			return fmt.Errorf("the outcome of %s was not handed in", named(a.Request))

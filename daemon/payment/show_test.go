@@ -22,7 +22,7 @@ var customerEvents = []CustomerEvent{
 
 var businessEvents = []BusinessEvent{
 	AskMade, CustomerSaidNo, Refuse, Paid, PaidOnline, Withdraw, AllDeclined,
-	TimedOut, Reverse, SaleSettled, SaleRejected, SaleCancelled,
+	TimedOut, Forgotten, Reverse, SaleSettled, SaleRejected, SaleCancelled,
 }
 
 var (

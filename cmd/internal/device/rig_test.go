@@ -40,6 +40,7 @@ type rig struct {
 	url   string
 	admin server.Admin
 	air   *sim.Air
+	cut   bool // devices start without a network
 }
 
 // party is one device of a rig.
@@ -99,7 +100,7 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	radio := &voice{Radio: r.air.Join(name)}
 	go func() {
 		done <- Run(ctx, Config{
-			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim",
+			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim", Offline: r.cut,
 			Listener: listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
 			Ready: func(n *Node) { ready <- n },
 		})
