@@ -32,8 +32,10 @@ const (
 	// writeLimit is how long one frame may take to be written; a peer that
 	// does not read for so long hangs.
 	writeLimit = 2 * time.Second
-	// helloLimit is how long the other side has for its Hello.
-	helloLimit = 2 * time.Second
+	// helloLimit is how long the other side has for its Hello. It may be a
+	// process that was started just now, on a machine that is busy: whoever
+	// kills it too early does so again and again.
+	helloLimit = 10 * time.Second
 )
 
 // ErrFrame says that the other process sent what this protocol does not know.
