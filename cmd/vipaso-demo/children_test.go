@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,6 +49,24 @@ func children(t *testing.T) []process {
 		all = append(all, process{pid, strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")})
 	}
 	return all
+}
+
+// childNamed is the child with an argument.
+func childNamed(t *testing.T, arg string) process {
+	t.Helper()
+	all := children(t)
+	at := slices.IndexFunc(all, func(c process) bool { return c.named(arg) })
+	if at < 0 {
+		t.Fatalf("no %s among %v", arg, all)
+	}
+	return all[at]
+}
+
+func killChild(t *testing.T, arg string) {
+	t.Helper()
+	if err := syscall.Kill(childNamed(t, arg).pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // shortDir is a temporary directory whose name leaves room for sockets.
@@ -133,6 +152,46 @@ func TestChildrenDieWithTheDemo(t *testing.T) {
 		if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Errorf("device %d is still there", i)
 		}
+	}
+}
+
+// TestNothingIsLeftBehind ends a demo as ^C in "make demo | tee x" does:
+// whoever read its output is gone already.
+func TestNothingIsLeftBehind(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		end  syscall.Signal
+	}{{"interrupted", syscall.SIGINT}, {"terminal closed", syscall.SIGHUP}} {
+		t.Run(tt.name, func(t *testing.T) {
+			tmp := shortDir(t)
+			demo := exec.CommandContext(context.Background(), self)
+			demo.Env = append(os.Environ(), childMark+"=1", "TMPDIR="+tmp)
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			demo.Stdout, demo.Stderr = write, write
+			if err := demo.Start(); err != nil {
+				t.Fatal(err)
+			}
+			write.Close()
+			await(t, lines(read), "^C ends everything.")
+			read.Close()
+			if err := demo.Process.Signal(tt.end); err != nil {
+				t.Fatal(err)
+			}
+			if err := demo.Wait(); err != nil {
+				t.Error(err)
+			}
+			left, err := os.ReadDir(tmp)
+			if err != nil || len(left) != 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	simv1 "github.com/vipaso/vipasod/proto/vipaso/sim/v1"
 )
 
 // TestMain lets the test binary be what the demo starts itself as.
@@ -35,17 +38,29 @@ func run(ctx context.Context, args ...string) (stdout, stderr string, code int) 
 	return out.String(), progress.String(), exitCode(err)
 }
 
-// TestHeadless plays scenarios with real processes, one of them with a real
+// TestHeadless plays scenarios with real processes, some of them with a real
 // kill -9.
 func TestHeadless(t *testing.T) {
-	for _, name := range []string{"happy", "crash-payer"} {
+	const (
+		settled = "payment-1  12.00 USD  SETTLED  SETTLED"
+		spent   = "ann-preauth-1  100.00 USD  12.00  0.00  88.00      12.00    0.00      88.00       yes"
+	)
+	for name, table := range map[string][]string{
+		"happy":                  {settled, spent},
+		"crash-payer":            {settled, spent},
+		"crash-business":         {settled, spent},
+		"backend-down":           {settled, spent},
+		"customer-carries-claim": {settled, spent},
+		"link-lost-after-accept": {settled, spent},
+		"two-customers-race":     {"payment-1  12.00 USD  SETTLED  SETTLED  OTHER_PAID", spent},
+	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(shortDir(t), "d")
 			out, progress, code := run(t.Context(), "--headless", "--scenario", name, "--dir", dir)
 			if code != 0 || !strings.HasPrefix(out, "ok ") {
 				t.Fatalf("exit %d\n%s\n%s", code, out, progress)
 			}
-			for _, want := range []string{"payment-1  12.00 USD  SETTLED  SETTLED", "ann-preauth-1  100.00 USD  12.00  0.00  88.00      12.00    0.00      88.00       yes"} {
+			for _, want := range table {
 				if !strings.Contains(out, want) {
 					t.Errorf("the table lacks %q:\n%s", want, out)
 				}
@@ -105,7 +120,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestStayUp runs the demo that stays, kills a device of it, and ends it.
+// TestStayUp runs the demo that stays, kills a device of it with and without a
+// network, and ends it.
 func TestStayUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -124,15 +140,31 @@ func TestStayUp(t *testing.T) {
 			t.Errorf("the sheet lacks %q:\n%s", want, text)
 		}
 	}
-	all := children(t)
-	if len(all) != 5 {
+	checkSheet(t, text)
+	if all := children(t); len(all) != 5 {
 		t.Fatalf("children: %v", all)
 	}
-	at := slices.IndexFunc(all, func(c process) bool { return c.named("ann") })
-	if err := syscall.Kill(all[at].pid, syscall.SIGKILL); err != nil {
+	ann, err := grpc.NewClient("unix:"+filepath.Join(dir, "ann.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, told, "Ann: signal: killed; starting it again")
+	defer ann.Close()
+	dies := func(want string) { // and comes back with that flag
+		t.Helper()
+		killChild(t, "ann")
+		await(t, told, "Ann: signal: killed; starting it again")
+		await(t, told, "Ann is back")
+		if c := childNamed(t, "ann"); !c.named(want) {
+			t.Errorf("Ann's device came back as %v", c.args)
+		}
+	}
+	dies("--offline=true")
+	if _, err := simv1.NewSimServiceClient(ann).SetOffline(ctx, &simv1.SetOfflineRequest{RequestId: newRequestID()}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, told, "Ann has a network")
+	dies("--offline=false")
 	cancel()
 	await(t, told, "everything is kept in "+dir)
 	if err := <-done; err != nil {

@@ -93,6 +93,7 @@ func (p *processes) start(ctx context.Context, d deviceSpec) error {
 		return err
 	}
 	c.spec = d
+	c.cut.Store(d.offline)
 	p.devices[d.name] = c
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,8 +21,9 @@ const stopLimit = 15 * time.Second
 // child is a process of this demo's own program.
 type child struct {
 	cmd   *exec.Cmd
-	spec  deviceSpec // of a device
-	log   string     // path of its standard error
+	spec  deviceSpec  // of a device
+	cut   atomic.Bool // whether the device has no network, as far as it has said
+	log   string      // path of its standard error
 	ready chan string
 	done  chan struct{}
 	err   error // valid once done is closed
