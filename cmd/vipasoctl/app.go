@@ -26,6 +26,10 @@ type app struct {
 
 	conn *conn
 
+	// command is the path of the command that runs, such as vipasoctl pay
+	// request.
+	command string
+
 	// ran is whether a command's own code was reached: errors before that
 	// are about how the command was written.
 	ran bool

@@ -222,7 +222,8 @@ func TestEmptyLists(t *testing.T) {
 	f.answer("ListInstruments", &customerv1.ListInstrumentsResponse{})
 	f.answer("FetchPayments", &paymentv1.FetchPaymentsResponse{})
 	f.answer("ListPeers", &simv1.ListPeersResponse{})
-	for _, args := range []string{"instruments list", "preauth list", "payments list", "sim peers"} {
+	f.answer("ScanRadio")
+	for _, args := range []string{"instruments list", "preauth list", "payments list", "sim peers", "radio scan"} {
 		if got := f.run(strings.Fields(args)...); got.code != 0 || got.stdout != "" || got.stderr == "" {
 			t.Errorf("%s: %+v", args, got)
 		}
@@ -313,7 +314,7 @@ func TestNotSoGood(t *testing.T) {
 func TestNoReceiptYet(t *testing.T) {
 	f := answering(t)
 	f.answer("FetchPayment", &paymentv1.FetchPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_EXPIRED)})
-	if got := f.run("payments", "receipt", paymentID); got.code != 5 || !strings.Contains(got.stderr, "PAYMENT_STATE") || !strings.Contains(got.stderr, "EXPIRED") {
+	if got := f.run("payments", "receipt", paymentID); got.code != 5 || !strings.Contains(got.stderr, "PAYMENT_STATE") || !strings.Contains(got.stderr, "payments show "+paymentID) || !strings.Contains(got.stderr, "EXPIRED") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -136,23 +136,24 @@ func unimplemented(err error) bool {
 
 // notFound returns the error that the daemon would give for a missing thing.
 func notFound(reason, message string) error {
-	return reasoned(codes.NotFound, reason, message)
+	return reasoned(codes.NotFound, reason, message, nil)
 }
 
-// wrongState returns the error that the daemon would give for a thing that is
-// not in the state for what was asked.
-func wrongState(reason, message string) error {
-	return reasoned(codes.FailedPrecondition, reason, message)
+// wrongState returns the error that the daemon would give for a payment that
+// is not in the state for what was asked.
+func wrongState(paymentID, message string) error {
+	return reasoned(codes.FailedPrecondition, catalogue.PaymentState, message, map[string]string{"payment_id": paymentID})
 }
 
 // outOfRange returns the error that the daemon would give for a number beyond
 // the last.
 func outOfRange(reason, message string) error {
-	return reasoned(codes.OutOfRange, reason, message)
+	return reasoned(codes.OutOfRange, reason, message, nil)
 }
 
-func reasoned(code codes.Code, reason, message string) error {
-	st, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{Domain: "vipaso.dev", Reason: reason})
+// reasoned returns an error as the daemon gives it.
+func reasoned(code codes.Code, reason, message string, about map[string]string) error {
+	st, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{Domain: "vipaso.dev", Reason: reason, Metadata: about})
 	if err != nil {
 		return status.Error(code, message)
 	}

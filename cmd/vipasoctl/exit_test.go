@@ -94,6 +94,25 @@ func TestErrorDetailsAreTold(t *testing.T) {
 	}
 }
 
+// TestNothingIsSaidTwice: a daemon's message begins with what the catalogue
+// says, and its field violation repeats the rest.
+func TestNothingIsSaidTwice(t *testing.T) {
+	f := newFake(t)
+	f.fail("VoidPreAuthorization", failure("INVALID_ARGUMENT", "FIELD_INVALID", "A field of the call breaks its rule: id: must be a UUID",
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "id", Reason: "FIELD_INVALID", Description: "must be a UUID"}}}))
+	want := "error: FIELD_INVALID: A field of the call breaks its rule: id: must be a UUID\n" +
+		"why    Ids are UUIDs, and texts, times and numbers have bounds.\n" +
+		"next   Correct the field that the message names; `vipasoctl help` explains every command, the .proto files every call. Here: vipasoctl preauth void --help.\n"
+	if got := f.run("preauth", "void", "x"); got.code != 2 || got.stderr != want {
+		t.Errorf("exit %d, stderr\n%s\nwant\n%s", got.code, got.stderr, want)
+	}
+	f.fail("VoidPreAuthorization", failure("INVALID_ARGUMENT", "AMOUNT_SYNTAX", `The amount is not a plain decimal number: "x" USD`,
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "tip.max", Reason: "AMOUNT_SYNTAX", Description: `"x" USD: not an amount such as 12.00`}}}))
+	if got := f.run("preauth", "void", "x"); strings.Contains(got.stderr, "what ") || !strings.Contains(got.stderr, "are refused. It is about tip.max.\n") {
+		t.Errorf("stderr\n%s", got.stderr)
+	}
+}
+
 // TestNextStepNamesThePayment: the payment that is in the way can be pasted.
 func TestNextStepNamesThePayment(t *testing.T) {
 	f := newFake(t)

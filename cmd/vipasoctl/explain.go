@@ -35,7 +35,7 @@ func asUsage(err error, root *cobra.Command, args []string) error {
 		u = &usageError{message: unshield(err.Error())}
 	}
 	cmd, _, findErr := root.Find(shieldNegatives(args))
-	if findErr != nil {
+	if findErr != nil || cmd.Name() == "help" {
 		cmd = root
 	}
 	u.help = cmd.CommandPath() + " --help"
@@ -103,6 +103,12 @@ func (a *app) explanation(err error) explanation {
 		e.what, e.next = entry.What, entry.Next
 		e.why = strings.TrimSpace(entry.Why + " " + e.why)
 	}
+	if strings.Contains(e.head, strings.TrimSuffix(e.what, ".")) {
+		e.what = "" // the daemon's message begins with it
+	}
+	if reasonOf(err) == catalogue.FieldInvalid && a.command != "" {
+		e.next += " Here: " + a.command + " --help."
+	}
 	if id := detail[*errdetails.ErrorInfo](err).GetMetadata()["payment_id"]; id != "" {
 		e.next = strings.ReplaceAll(e.next, "PAYMENT", id)
 	}
@@ -156,11 +162,24 @@ func (a *app) refusal() error {
 	return nil
 }
 
-// violations lists the fields that the daemon found wrong.
+// violations lists the fields that the daemon found wrong, as far as its
+// message does not say it.
 func violations(err error) string {
+	st, _ := statusOf(err)
 	var fields []string
 	for _, v := range detail[*errdetails.BadRequest](err).GetFieldViolations() {
-		fields = append(fields, v.GetField()+": "+v.GetDescription())
+		// The last part of what a chain of errors says is its kind, which the
+		// catalogue says better.
+		text := v.GetDescription()
+		if i := strings.LastIndex(text, ": "); i > 0 && v.GetReason() != catalogue.FieldInvalid {
+			text = text[:i]
+		}
+		switch {
+		case !strings.Contains(st.Message(), text):
+			fields = append(fields, v.GetField()+": "+text)
+		case !strings.Contains(st.Message(), v.GetField()):
+			fields = append(fields, "It is about "+v.GetField()+".")
+		}
 	}
 	return strings.Join(fields, "; ")
 }

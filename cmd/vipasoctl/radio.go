@@ -54,12 +54,17 @@ func (a *app) radioScanCommand() *cobra.Command {
 			}
 			a.progress("scanning for %s…", span(period))
 			stream, err := c.device().ScanRadio(cmd.Context(), &devicev1.ScanRadioRequest{For: durationpb.New(period)})
+			heard := false
 			err = all(stream, err, func(r *devicev1.ScanRadioResponse) error {
+				heard = true
 				return a.emit(r, func() {
 					a.printf("%s  %4d dBm  protocol %d%s\n", pad(clean(r.GetAddress()), 17), r.GetRssi(), r.GetVersion(),
 						either(r.GetResume(), "  has an unfinished payment", ""))
 				})
 			})
+			if err == nil && !heard {
+				a.note("nobody was heard; a customer device is heard while it listens: vipasoctl pay receive")
+			}
 			return untilStopped(cmd.Context(), err)
 		},
 	}

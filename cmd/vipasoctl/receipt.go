@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vipaso/vipasod/daemon/catalogue"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
@@ -42,7 +41,7 @@ receipt of a payment that is not settled says so.`,
 				return err
 			}
 			if resp.GetPayment().GetReceipt() == nil {
-				return wrongState(catalogue.PaymentState, "payment "+args[0]+" has no receipt; it is "+word(resp.GetPayment().GetState()))
+				return wrongState(args[0], "payment "+args[0]+" has no receipt; it is "+word(resp.GetPayment().GetState()))
 			}
 			switch format {
 			case "json":

@@ -66,7 +66,7 @@ func (a *app) adopt(cmd *cobra.Command) {
 		cmd.RunE = groupOnly
 	} else if inner := cmd.RunE; inner != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			a.ran = true
+			a.ran, a.command = true, cmd.CommandPath()
 			return inner(cmd, unshieldAll(args))
 		}
 	}
