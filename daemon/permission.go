@@ -81,9 +81,17 @@ func (d *Device) mayCall(ctx context.Context, fullMethod string) error {
 		return fmt.Errorf("uid %d is %s, %s takes %s: %w", who.uid, who.role, method, need, errNotPermitted)
 	}
 	if service == d.otherService() {
-		return fmt.Errorf("%s on a device of the other role: %w", service, errWrongRole)
+		return fmt.Errorf("%s, and this is %s: %w", method, d.kind(), errWrongRole)
 	}
 	return nil
+}
+
+// kind is what people call a device of this role.
+func (d *Device) kind() string {
+	if d.business() {
+		return "a till"
+	}
+	return "a customer device"
 }
 
 // otherService is the service that this device refuses.
