@@ -85,6 +85,7 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 			delete(p.unfinished, ask.Payment)
 			t.claim(request, p)
 			t.repeatOutcome(p, sale, ask)
+			t.passBundle(p, sale)
 		}
 		return err
 	}

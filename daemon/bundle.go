@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -11,11 +12,24 @@ import (
 	"github.com/vipaso/vipasod/store"
 )
 
-// bundlePart is how much of a trust bundle goes into one message.
-const bundlePart = 3500
+const (
+	bundlePart = 3500            // how much of a trust bundle goes into one message
+	bundleWait = 3 * time.Second // for a till to pass on its bundle when all else is said
+)
 
-// sendBundle sends our trust bundle, in pieces.
+// passBundle sends our trust bundle if it is newer than the one that the peer
+// announced. It is called when nobody waits.
+func (d *Device) passBundle(p *peer) {
+	if d.self.Load().trust.Epoch() > p.sess.PeerEpoch() {
+		d.sendBundle(p)
+	}
+}
+
+// sendBundle sends our trust bundle, in pieces, once in a session.
 func (d *Device) sendBundle(p *peer) {
+	if p.bundled.Swap(true) {
+		return
+	}
 	who := d.self.Load()
 	b := who.TrustBundle
 	count := (len(b) + bundlePart - 1) / bundlePart
@@ -30,13 +44,13 @@ func (d *Device) sendBundle(p *peer) {
 // gatherBundle collects the pieces of a peer's bundle. A complete one that the
 // root signed and that is newer than ours becomes ours, and its time raises
 // the floor; anything else is dropped or, if it breaks the protocol, ends the
-// session.
+// session. There is one bundle in a session.
 func (d *Device) gatherBundle(ctx context.Context, p *peer, body []byte) error {
 	var m peerv1.BundlePart
 	if err := preauth.DecodeStrict(body, &m); err != nil {
 		return err
 	}
-	if m.Index != p.parts || m.Count == 0 || m.Count > 5 || m.Index >= m.Count || len(m.Part) > bundlePart {
+	if p.took.Load() || m.Index != p.parts || m.Count == 0 || m.Count > 5 || m.Index >= m.Count || len(m.Part) > bundlePart {
 		return fmt.Errorf("bundle part %d of %d: %w", m.Index, m.Count, secure.ErrProtocol)
 	}
 	if m.Index == 0 {
@@ -46,7 +60,7 @@ func (d *Device) gatherBundle(ctx context.Context, p *peer, body []byte) error {
 	if p.parts < m.Count {
 		return nil
 	}
-	p.parts = 0
+	p.took.Store(true)
 	return d.adoptBundle(ctx, p.bundle)
 }
 

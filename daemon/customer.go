@@ -234,17 +234,31 @@ func (w *wallet) finish(m *merchant, request preauth.Hash) {
 	if timer := m.timers[request]; timer != nil {
 		timer.Stop()
 	}
-	left := 0
+	w.mu.Unlock()
+	w.part(m, true)
+}
+
+// part ends a session in which nobody waits any more; done says that a
+// request has just been concluded. Whichever side announced the higher epoch
+// passes its trust bundle on before that; the till's is waited for a moment.
+func (w *wallet) part(m *merchant, done bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, s := range w.byRequest {
 		if s == m {
-			left++
+			return
 		}
 	}
-	m.closing = m.closing || left == 0
-	w.mu.Unlock()
-	if left == 0 {
-		go m.close(secure.CloseDone)
+	if done && m.parting == nil && m.sess.PeerEpoch() > m.as.trust.Epoch() && !m.took.Load() {
+		m.parting = time.AfterFunc(bundleWait, func() { w.part(m, false) })
+		return
 	}
+	if m.closing || !done && m.parting == nil {
+		return
+	}
+	m.closing = true
+	w.d.passBundle(m.peer)
+	m.end()
 }
 
 // closes reports whether the session is about to be closed from here. What is

@@ -34,6 +34,19 @@ func (t *till) deliver(ctx context.Context, sale store.Sale, fx payment.Effects)
 		}
 		t.repeatOutcome(p, sale, ask)
 	}
+	for _, m := range fx.Send {
+		if p := t.payerOf(m.Request); p != nil {
+			t.passBundle(p, sale)
+		}
+	}
+}
+
+// passBundle passes our trust bundle on to a customer who has the outcome of
+// a sale, when nobody waits for that any more.
+func (t *till) passBundle(p *payer, sale store.Sale) {
+	if sale.State != payment.Open && sale.State != payment.Awaiting {
+		t.d.passBundle(p.peer)
+	}
 }
 
 // repeatOutcome sends the outcome of a request, as it stands in the store.

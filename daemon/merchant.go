@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -27,15 +26,16 @@ const (
 // merchant is a customer's session with one till.
 type merchant struct {
 	*peer
-	cert    preauth.DeviceCert
-	nonce   [16]byte
-	resume  [16]byte
-	resend  []store.Attempt // accepted payments to send again, oldest first
-	as      *self           // who the device was in the handshake
-	bundled atomic.Bool     // the till has been sent our bundle
-	// timers end the wait for each request; guarded by the wallet's mu.
+	cert   preauth.DeviceCert
+	nonce  [16]byte
+	resume [16]byte
+	resend []store.Attempt // accepted payments to send again, oldest first
+	as     *self           // who the device was in the handshake
+	// The rest is guarded by the wallet's mu. timers end the wait for each
+	// request.
 	timers  map[preauth.Hash]*time.Timer
-	closing bool // nothing more is expected of the till; guarded by the wallet's mu
+	parting *time.Timer // ends the wait for the till's bundle, nil before it
+	closing bool        // nothing more is expected of the till
 }
 
 // readValue is the value of the read characteristic.
@@ -139,7 +139,7 @@ func (w *wallet) sendVoucher(m *merchant, a store.Attempt) error {
 	if err != nil {
 		return err
 	}
-	if auth.Cert.Body.MinEpoch > m.sess.PeerEpoch() && !m.bundled.Swap(true) {
+	if auth.Cert.Body.MinEpoch > m.sess.PeerEpoch() {
 		w.d.sendBundle(m.peer)
 	}
 	m.send(secure.Payment, mustEncode(&peerv1.Payment{Voucher: a.VoucherBytes, PreauthCert: auth.Cert.Bytes}))
@@ -164,7 +164,11 @@ func (w *wallet) receive(ctx context.Context, m *merchant, typ secure.Type, body
 		}
 		return w.cancelled(ctx, m, preauth.Hash(c.Body.RequestHash), body)
 	case secure.BundlePart:
-		return w.d.gatherBundle(ctx, m.peer, body)
+		err := w.d.gatherBundle(ctx, m.peer, body)
+		if err == nil && m.took.Load() {
+			w.part(m, false)
+		}
+		return err
 	case secure.Unknown:
 		var u peerv1.Unknown
 		if err := preauth.DecodeStrict(body, &u); err != nil {
@@ -194,6 +198,9 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 	}
 	for _, timer := range m.timers {
 		timer.Stop()
+	}
+	if m.parting != nil {
+		m.parting.Stop()
 	}
 	w.rotate = len(w.sessions) == 0
 	w.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/vipaso/vipasod/ble/link"
@@ -15,10 +16,11 @@ import (
 // needs three; a peer that does not take them is dropped.
 const outboxMax = 32
 
-// outgoing is one message to a peer.
+// outgoing is one message to a peer, or, with last, the end of the session.
 type outgoing struct {
 	typ  secure.Type
 	body []byte
+	last bool
 }
 
 // peer is a live session. Messages to it are queued, so that one slow peer
@@ -32,6 +34,8 @@ type peer struct {
 	nudge   signal      // something changed that may concern this session
 	bundle  []byte      // what has come of the peer's trust bundle
 	parts   uint32      // how many pieces that is
+	bundled atomic.Bool // ours was sent
+	took    atomic.Bool // the peer's has come
 }
 
 func newPeer(d *Device, s *secure.Session) *peer {
@@ -46,11 +50,20 @@ func (p *peer) send(typ secure.Type, body []byte) bool {
 	default:
 	}
 	select {
-	case p.out <- outgoing{typ, body}:
+	case p.out <- outgoing{typ: typ, body: body}:
 		return true
 	default:
 		go p.close(secure.CloseBusy) // which may take a second that the caller does not have
 		return false
+	}
+}
+
+// end closes the session in good order when what is queued has been sent.
+func (p *peer) end() {
+	select {
+	case p.out <- outgoing{last: true}:
+	default:
+		go p.close(secure.CloseDone)
 	}
 }
 
@@ -158,8 +171,12 @@ func (p *peer) write(ctx context.Context) {
 			if pending == nil {
 				continue
 			}
-			m = outgoing{secure.Pending, pending}
+			m = outgoing{typ: secure.Pending, body: pending}
 		case <-ctx.Done():
+			return
+		}
+		if m.last {
+			p.close(secure.CloseDone)
 			return
 		}
 		sendCtx, cancel := context.WithTimeout(ctx, sendLimit)

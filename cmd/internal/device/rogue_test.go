@@ -222,6 +222,11 @@ func TestRogueTill(t *testing.T) {
 			b := signed(g, proto.CloneOf(g.trust.Bundle.Body)).Bytes
 			g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: 99, Count: 1, Part: b}))
 		},
+		"a genuine bundle, over and over": func(s *secure.Session) {
+			for range 2 {
+				g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: g.trust.Epoch(), Count: 1, Part: g.trust.Bundle.Bytes}))
+			}
+		},
 		"same request twice": func(s *secure.Session) {
 			q := g.request(s, nil).Bytes
 			g.send(s, secure.Request, q)
