@@ -101,7 +101,7 @@ func (d *Device) logout(ctx context.Context, call store.Call, force bool) error 
 			return err
 		}
 	}
-	if err := d.become(ctx, store.Identity{}, &store.Change{
+	if err := d.become(ctx, store.Identity{Locked: d.self.Load().Locked}, &store.Change{
 		Call:   &call,
 		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
 	}); err != nil {

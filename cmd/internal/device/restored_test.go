@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
@@ -32,11 +33,19 @@ func (p *party) putBack(copied string) *party {
 	p.stop()
 	p.rig.must(os.Rename(copied, filepath.Join(p.rig.dir, p.name, "store.db")))
 	p.rig.cut = true
-	return p.rig.start(p.name, p.role)
+	p = p.rig.start(p.name, p.role)
+	p.says("LOCKED", func() {})
+	return p
 }
 
 // unlocks brings a locked device online and waits until it may sign again.
 func (p *party) unlocks() {
+	p.rig.t.Helper()
+	p.says("UNLOCKED", func() { setOffline(false, p) })
+}
+
+// says does something and waits until the device has logged what.
+func (p *party) says(what string, do func()) {
 	p.rig.t.Helper()
 	ctx, cancel := context.WithTimeout(p.rig.ctx, patience)
 	defer cancel()
@@ -44,11 +53,18 @@ func (p *party) unlocks() {
 	p.rig.must(err)
 	_, err = stream.Header()
 	p.rig.must(err)
-	setOffline(false, p)
+	do()
+	log, err := p.node.Store.Events(ctx, 0, 1000)
+	p.rig.must(err)
+	for _, e := range log {
+		if e.GetDeviceChanged().GetWhat() == what {
+			return
+		}
+	}
 	for {
 		m, err := stream.Recv()
 		p.rig.must(err)
-		if m.Event.GetDeviceChanged().GetWhat() == "UNLOCKED" {
+		if m.Event.GetDeviceChanged().GetWhat() == what {
 			return
 		}
 	}
@@ -105,6 +121,25 @@ func TestTillPutBack(t *testing.T) {
 		t.Error(got)
 	}
 	r.balanced(map[string]int64{asked.PaymentId: 500, next.PaymentId: 200}, till, ann)
+}
+
+// TestLogoutKeepsTheLock: what a device has forgotten does not come back with
+// another name.
+func TestLogoutKeepsTheLock(t *testing.T) {
+	r := newRig(t, sim.Conditions{})
+	till := r.till("till")
+	before := till.backup()
+	setOffline(true, till)
+	_, err := till.business.SendPaymentRequestViaBle(r.ctx, &businessv1.SendPaymentRequestViaBleRequest{
+		RequestId: uuid.NewString(), Amount: "1.00", Currency: "USD", Policy: offline, Timeout: durationpb.New(1e9),
+	})
+	r.must(err)
+	till = till.putBack(before)
+	_, err = till.device.Logout(r.ctx, &devicev1.LogoutRequest{RequestId: uuid.NewString(), Force: true})
+	r.must(err)
+	if id, err := till.node.Store.Identity(r.ctx); err != nil || id.Enrolled() || !id.Locked {
+		t.Errorf("after the logout: enrolled %v, locked %v: %v", id.Enrolled(), id.Locked, err)
+	}
 }
 
 // TestVoucherOfBeforePutBack: a customer's voucher was on its way when the till
