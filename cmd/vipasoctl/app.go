@@ -30,6 +30,9 @@ type app struct {
 	// request.
 	command string
 
+	// payment is the payment that the command was given, if any.
+	payment string
+
 	// ran is whether a command's own code was reached: errors before that
 	// are about how the command was written.
 	ran bool

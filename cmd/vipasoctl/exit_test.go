@@ -113,9 +113,14 @@ func TestNothingIsSaidTwice(t *testing.T) {
 	}
 }
 
-// TestNextStepNamesThePayment: the payment that is in the way can be pasted.
+// TestNextStepNamesThePayment: the payment that is in the way, or that the
+// command was about, can be pasted.
 func TestNextStepNamesThePayment(t *testing.T) {
 	f := newFake(t)
+	f.fail("CancelPayment", failure("FAILED_PRECONDITION", "PAYMENT_STATE", "it is SETTLED"))
+	if got := f.run("pay", "cancel", otherID); !strings.Contains(got.stderr, "payments show "+otherID+" --timeline") {
+		t.Errorf("%+v", got)
+	}
 	f.fail("StreamPaymentRequest", failure("FAILED_PRECONDITION", "", "open", &errdetails.ErrorInfo{
 		Domain: "vipaso.dev", Reason: "PAYMENT_IN_PROGRESS", Metadata: map[string]string{"payment_id": paymentID},
 	}))

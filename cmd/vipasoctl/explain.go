@@ -109,8 +109,12 @@ func (a *app) explanation(err error) explanation {
 	if reasonOf(err) == catalogue.FieldInvalid && a.command != "" {
 		e.next += " Here: " + a.command + " --help."
 	}
-	if id := detail[*errdetails.ErrorInfo](err).GetMetadata()["payment_id"]; id != "" {
-		e.next = strings.ReplaceAll(e.next, "PAYMENT", id)
+	id := detail[*errdetails.ErrorInfo](err).GetMetadata()["payment_id"]
+	if id == "" {
+		id = a.payment
+	}
+	if id != "" {
+		e.next = strings.ReplaceAll(e.next, " PAYMENT", " "+id)
 	}
 	if reason := reasonOf(err); reason != "" {
 		e.head = reason + ": " + e.head

@@ -66,8 +66,12 @@ func (a *app) adopt(cmd *cobra.Command) {
 		cmd.RunE = groupOnly
 	} else if inner := cmd.RunE; inner != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			args = unshieldAll(args)
 			a.ran, a.command = true, cmd.CommandPath()
-			return inner(cmd, unshieldAll(args))
+			if len(args) > 0 && strings.HasPrefix(cmd.Use, cmd.Name()+" PAYMENT") {
+				a.payment = args[0]
+			}
+			return inner(cmd, args)
 		}
 	}
 	cmd.PreRunE = unshieldFlags
