@@ -25,6 +25,9 @@ type attack struct {
 
 func newAttack(t *testing.T, cfg testbed.Config) *attack {
 	b, radios := benchRadios(t, cfg, 2)
+	// In a bubble an hour without an end passes at once.
+	limit := time.AfterFunc(time.Hour, func() { panic("the test waits for what does not come") })
+	t.Cleanup(func() { limit.Stop() })
 	return &attack{T: t, bench: b, till: radios[0], wallet: radios[1]}
 }
 

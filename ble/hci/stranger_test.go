@@ -20,6 +20,7 @@ type stranger struct {
 	bench      *testbed.Bench
 	controller int
 	handle     uint16
+	hear       func(pdu []byte) // ATT PDUs to it; may be nil
 }
 
 // newStranger connects to an address.
@@ -32,7 +33,7 @@ func newStranger(t *testing.T, b *testbed.Bench, controller int, address string)
 	return s
 }
 
-// appear connects to an address. Whatever is sent to it goes nowhere.
+// appear connects to an address.
 func appear(b *testbed.Bench, controller int, address string) (*stranger, error) {
 	to, err := net.ParseMAC(address)
 	if err != nil {
@@ -40,7 +41,12 @@ func appear(b *testbed.Bench, controller int, address string) (*stranger, error)
 	}
 	slices.Reverse(to)
 	host := b.Host(controller)
-	go reading(host, func([]byte) {})
+	s := &stranger{bench: b, controller: controller}
+	go reading(host, func(p []byte) {
+		if pdu := attIn(p); pdu != nil && s.hear != nil {
+			s.hear(pdu)
+		}
+	})
 	for _, command := range [][]byte{
 		{1, 0x03, 0x0c, 0},                  // Reset
 		{1, 0x24, 0x20, 4, 251, 0, 0x48, 8}, // LE Write Suggested Default Data Length
@@ -50,7 +56,6 @@ func appear(b *testbed.Bench, controller int, address string) (*stranger, error)
 			return nil, err
 		}
 	}
-	s := &stranger{bench: b, controller: controller}
 	for end := time.Now().Add(5 * time.Second); s.handle == 0; {
 		b.Do(func(air *testbed.Air) {
 			if handles := air.Handles(controller); len(handles) > 0 {
@@ -76,6 +81,14 @@ func reading(host *testbed.Host, f func(packet []byte)) {
 	}
 }
 
+// attIn returns the ATT PDU in an ACL packet, nil if there is none.
+func attIn(packet []byte) []byte {
+	if packet[0] != 2 || len(packet) < 10 {
+		return nil
+	}
+	return packet[9:]
+}
+
 // newServer is a peripheral on a controller of its own, advertised as n, that
 // answers each ATT request as it likes; nil is no answer.
 func newServer(t *testing.T, b *testbed.Bench, n byte, answer func(request []byte) []byte) {
@@ -97,10 +110,11 @@ func newServer(t *testing.T, b *testbed.Bench, n byte, answer func(request []byt
 		}
 	}
 	go reading(host, func(p []byte) {
-		if p[0] != 2 || len(p) < 10 { // an ACL packet with an ATT PDU
+		request := attIn(p)
+		if request == nil {
 			return
 		}
-		if pdu := answer(p[9:]); pdu != nil {
+		if pdu := answer(request); pdu != nil {
 			host.Write(acl(binary.LittleEndian.Uint16(p[1:])&0xfff, onATT(pdu)))
 		}
 	})

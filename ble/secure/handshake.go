@@ -2,8 +2,10 @@ package secure
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/flynn/noise"
@@ -37,7 +39,7 @@ func Initiate(ctx context.Context, l link.Link, loc Local, in Initiator) (*Sessi
 }
 
 func initiate(ctx context.Context, w *wire, loc Local, hello *peerv1.BusinessHello) (*Session, error) {
-	hs, err := newState(loc, true)
+	hs, err := newState(loc, true, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +96,7 @@ func Respond(ctx context.Context, l link.Link, loc Local, r Responder) (*Session
 }
 
 func respond(ctx context.Context, w *wire, loc Local, r Responder) (*Session, error) {
-	hs, err := newState(loc, false)
+	hs, err := newState(loc, false, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -132,14 +134,14 @@ func respond(ctx context.Context, w *wire, loc Local, r Responder) (*Session, er
 	return s, nil
 }
 
-// newState prepares Noise with our key.
-func newState(loc Local, initiator bool) (*noise.HandshakeState, error) {
+// newState prepares Noise with our key. random makes the ephemeral one.
+func newState(loc Local, initiator bool, random io.Reader) (*noise.HandshakeState, error) {
 	public, err := curve25519.X25519(loc.NoiseKey[:], curve25519.Basepoint)
 	if err != nil {
 		return nil, fmt.Errorf("our noise key: %w: %w", err, ErrHandshake)
 	}
 	hs, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite: suite, Pattern: noise.HandshakeIX, Initiator: initiator, Prologue: prologue,
+		CipherSuite: suite, Pattern: noise.HandshakeIX, Initiator: initiator, Prologue: prologue, Random: random,
 		StaticKeypair: noise.DHKey{Private: loc.NoiseKey[:], Public: public},
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package secure
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"runtime"
 	"testing"
@@ -32,7 +33,7 @@ func newStranger(s *scene, initiator bool) *stranger {
 	}
 	w, err := newWire(l)
 	s.ok(err)
-	hs, err := newState(p.Local, initiator)
+	hs, err := newState(p.Local, initiator, rand.Reader)
 	s.ok(err)
 	x := &stranger{scene: s, w: w, hs: hs}
 	s.Cleanup(func() { w.close(CloseDone) })
