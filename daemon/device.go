@@ -17,6 +17,7 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/link"
+	"github.com/vipaso/vipasod/daemon/catalogue"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
 	"github.com/vipaso/vipasod/syncer"
@@ -285,6 +286,8 @@ func (d *Device) enrolled() (*self, error) {
 		return nil, errLocked
 	case who.trust.Revoked(preauth.ID(who.cert.Body.DeviceId)):
 		return nil, fmt.Errorf("this device: %w", preauth.ErrRevoked)
+	case d.sync.State().Refused == catalogue.DeviceRevoked: // before any bundle names it
+		return nil, fmt.Errorf("the backend says so of this device: %w", preauth.ErrRevoked)
 	case d.now().UnixMilli() >= who.cert.Body.NotAfterMs:
 		return nil, fmt.Errorf("this device's certificate: %w", preauth.ErrExpired)
 	}

@@ -290,6 +290,27 @@ func TestARevokedDeviceHandsIn(t *testing.T) {
 		if err != nil || sum.Synced != 1 || d.item(asked.Key).Error != "DEVICE_REVOKED" {
 			t.Errorf("%+v, %v, the question as %q", sum, err, d.item(asked.Key).Error)
 		}
+		// What it was told it does not forget: not for what is accepted, nor
+		// when the backend is overloaded or gone.
+		told := func(when, want string) {
+			t.Helper()
+			if got := d.s.State().Refused; got != want {
+				t.Errorf("%s: refused %q, want %q", when, got, want)
+			}
+		}
+		told("after it handed in", "DEVICE_REVOKED")
+		d.b.refuse = func(string) error { return refusal(codes.Unavailable, "OVERLOADED", time.Minute) }
+		_, _ = d.s.SyncNow(t.Context(), nil)
+		told("overloaded", "DEVICE_REVOKED")
+		d.s.SetOffline(true)
+		_, _ = d.s.SyncNow(t.Context(), nil)
+		told("offline", "DEVICE_REVOKED")
+		d.s.SetOffline(false)
+		d.b.refuse = nil
+		if _, err := d.s.Enroll(t.Context(), d.enrollInput()); err != nil {
+			t.Fatal(err)
+		}
+		told("enrolled again", "")
 	})
 }
 

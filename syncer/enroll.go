@@ -68,6 +68,7 @@ func (s *Syncer) Enroll(ctx context.Context, in EnrollInput) (Enrolled, error) {
 	if err := e.verify(in); err != nil {
 		return Enrolled{}, err
 	}
+	s.refusal(nil) // whatever was said of the device that this one was
 	return e, nil
 }
 

@@ -14,6 +14,7 @@ type State struct {
 	NextTry    time.Time // zero while Run does not run
 	LastError  string    // of the last call that failed, empty once one succeeded
 	Reason     string    // of LastError, of the error catalogue
+	Refused    string    // why the last refresh that was answered was refused, of the catalogue; empty if it was not
 	URL        string
 }
 
@@ -103,6 +104,23 @@ func (s *Syncer) note(url string, err error) (left bool) {
 	return left
 }
 
+// refusal keeps how a refresh, or an enrollment, has come out. A backend that
+// is silent, or wants to be asked later, has said nothing.
+func (s *Syncer) refusal(err error) {
+	var refused *Refused
+	if err != nil && (!errors.As(err, &refused) || refused.RetryAfter > 0) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.state
+	next.Refused = ""
+	if refused != nil {
+		next.Refused = refused.Reason
+	}
+	s.become(next)
+}
+
 // forget ends the connection of a device that has logged out.
 func (s *Syncer) forget(err error) {
 	s.note("", err)
@@ -110,7 +128,7 @@ func (s *Syncer) forget(err error) {
 	defer s.mu.Unlock()
 	s.retire(s.conn)
 	next := s.state
-	next.URL = ""
+	next.URL, next.Refused = "", ""
 	s.become(next)
 }
 

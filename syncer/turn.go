@@ -113,7 +113,9 @@ func (s *Syncer) prepare(ctx context.Context, now bool) error {
 	if since := s.now().Sub(s.refreshed); !now && s.Online() && since >= 0 && since < refreshEvery {
 		return nil
 	}
-	if err := s.passable(ctx, "trust bundle not refreshed", s.refresh(ctx, creds.BundleEpoch)); err != nil {
+	err = s.refresh(ctx, creds.BundleEpoch)
+	s.refusal(err)
+	if err := s.passable(ctx, "trust bundle not refreshed", err); err != nil {
 		return err
 	}
 	s.refreshed = s.now()
