@@ -73,6 +73,7 @@ type Device struct {
 	self atomic.Pointer[self]
 
 	passing *passing
+	refused faultCounts
 	changed signal       // something in the status changed
 	sent    atomic.Int64 // see Counters
 	till    *till

@@ -47,6 +47,7 @@ func readValue() []byte {
 func (w *wallet) serve(ctx context.Context, l link.Link) {
 	m, err := w.shakeHands(ctx, l)
 	if err != nil {
+		w.d.refused.note(err)
 		w.d.log.Info("handshake", "error", err)
 		l.Close("handshake")
 		return
@@ -187,6 +188,7 @@ func (w *wallet) receive(ctx context.Context, m *merchant, typ secure.Type, body
 // ended deals with what a lost session leaves: a request that cannot be
 // answered any more, or a voucher in doubt.
 func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
+	w.d.refused.note(err)
 	w.mu.Lock()
 	delete(w.sessions, m)
 	var mine []preauth.Hash

@@ -83,6 +83,7 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 	sess, err := secure.Initiate(ctx, l, t.d.local(who, peerv1.Role_ROLE_CUSTOMER),
 		secure.Initiator{Advertisement: s.ServiceData, Nonce: p.nonce})
 	if err != nil {
+		t.d.refused.note(err)
 		t.d.log.Info("handshake", "error", err)
 		l.Close("handshake")
 		return nil
@@ -202,6 +203,7 @@ func requestBody(s store.Sale, p *payer, left time.Duration) *peerv1.Request {
 // ended forgets a session. A customer that closed in good order has stored
 // what it was sent: nothing is owed to it any more.
 func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
+	t.d.refused.note(err)
 	t.release(eid)
 	t.mu.Lock()
 	for h, q := range t.byRequest {

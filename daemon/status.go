@@ -91,7 +91,7 @@ func (d *Device) radioStatus() *devicev1.RadioStatus {
 	s := d.opt.Radio.Status()
 	r.Adapter, r.Ready = s.Adapter, s.Up
 	r.Scanning, r.Advertising, r.Links = s.Scanning, s.Advertising, uint32(s.Links)
-	r.LastPeer, r.Restarts, r.Refused = stamp(s.LastPeer), s.Restarts, s.Refused
+	r.LastPeer, r.Restarts, r.Refused = stamp(s.LastPeer), s.Restarts, d.refused.with(s.Refused)
 	if !s.Up {
 		r.Reason, r.Detail = s.Reason, s.Detail
 	}
