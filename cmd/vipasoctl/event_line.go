@@ -72,11 +72,9 @@ func (a *app) eventDetails(e *paymentv1.Event) []string {
 		return requestDetails(e.PaymentRequestReceived)
 	case *paymentv1.Event_PaymentSuccessful:
 		p := e.PaymentSuccessful
-		details := []string{sum(p.GetAmount(), p.GetCurrency())}
-		if !zero(p.GetTip()) {
-			details = append(details, "tip "+p.GetTip())
-		}
-		return append(details, word(p.GetFinality()), "guaranteed "+p.GetGuaranteed(), "at risk "+p.GetAtRisk())
+		return append(amountDetails(p.GetAmount(), p.GetTip(), p.GetCurrency()), word(p.GetFinality()), "guaranteed "+p.GetGuaranteed(), "at risk "+p.GetAtRisk())
+	case *paymentv1.Event_PaymentAccepted:
+		return amountDetails(e.PaymentAccepted.GetAmount(), e.PaymentAccepted.GetTip(), e.PaymentAccepted.GetCurrency())
 	case *paymentv1.Event_PaymentCancelled:
 		return []string{e.PaymentCancelled.GetReason()}
 	case *paymentv1.Event_PaymentFailed:
@@ -104,6 +102,15 @@ func (a *app) eventDetails(e *paymentv1.Event) []string {
 	default:
 		return nil
 	}
+}
+
+// amountDetails is an amount and its tip, if there is one.
+func amountDetails(amount, tip, currency string) []string {
+	details := []string{sum(amount, currency)}
+	if !zero(tip) {
+		details = append(details, "tip "+tip)
+	}
+	return details
 }
 
 func requestDetails(r *paymentv1.PaymentRequestReceived) []string {

@@ -173,15 +173,13 @@ func violations(err error) string {
 	var fields []string
 	for _, v := range detail[*errdetails.BadRequest](err).GetFieldViolations() {
 		// The last part of what a chain of errors says is its kind, which the
-		// catalogue says better.
-		text := v.GetDescription()
-		if i := strings.LastIndex(text, ": "); i > 0 && v.GetReason() != catalogue.FieldInvalid {
-			text = text[:i]
-		}
+		// message says in the catalogue's words.
+		said, text := st.Message(), v.GetDescription()
+		values := text[:max(0, strings.LastIndex(text, ": "))]
 		switch {
-		case !strings.Contains(st.Message(), text):
+		case !strings.Contains(said, text) && (values == "" || !strings.Contains(said, values)):
 			fields = append(fields, v.GetField()+": "+text)
-		case !strings.Contains(st.Message(), v.GetField()):
+		case !strings.Contains(said, v.GetField()):
 			fields = append(fields, "It is about "+v.GetField()+".")
 		}
 	}

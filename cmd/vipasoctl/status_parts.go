@@ -57,8 +57,8 @@ func (a *app) radioParts(r *devicev1.RadioStatus) []string {
 
 // backendParts is never red: being offline is what the device is made for.
 func (a *app) backendParts(s *devicev1.BackendStatus) []string {
-	if s.GetUrl() == "" && s.GetSince() == nil {
-		return []string{"none yet"}
+	if s.GetUrl() == "" {
+		return []string{"none yet; enrolling names it"}
 	}
 	state := either(s.GetOnline(), a.stdout.good(a, "online"), "OFFLINE")
 	if t := s.GetSince(); t != nil {

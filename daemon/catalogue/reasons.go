@@ -118,6 +118,9 @@ const (
 	// LimitCount: Too many payments wait for settlement, or too many pre-authorizations are open.
 	LimitCount = "LIMIT_COUNT"
 
+	// LimitRate: The device has done this as often today as it may.
+	LimitRate = "LIMIT_RATE"
+
 	// WatchBehind: This watcher read too slowly and was ended.
 	WatchBehind = "WATCH_BEHIND"
 
