@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipaso/vipasod/ble/hci"
+	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/radio"
 )
 
@@ -178,8 +179,14 @@ func openRadio(ctx context.Context, c Config, late *hci.Late, log *slog.Logger, 
 	awaitEnd(ctx, r, log)
 }
 
+// inUse is what can be seen of a radio from outside.
+type inUse interface {
+	Done() <-chan struct{}
+	Status() link.Status
+}
+
 // awaitEnd returns when the radio has failed, or is old and nobody needs it.
-func awaitEnd(ctx context.Context, r *hci.Radio, log *slog.Logger) {
+func awaitEnd(ctx context.Context, r inUse, log *slog.Logger) {
 	begin := time.Now()
 	tick := time.NewTicker(recycleEvery)
 	defer tick.Stop()
