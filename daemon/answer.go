@@ -261,6 +261,17 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 		}
 	}
 	c.Events = d.saleEvents(sale, rows[next.Winner], fx.Notes)
+	if in.Event == payment.AllDeclined {
+		words, err := d.wordsOf(ctx, sale.ID)
+		if err != nil {
+			return sale, payment.Effects{}, err
+		}
+		for _, e := range c.Events {
+			if cancelled := e.GetPaymentCancelled(); cancelled != nil {
+				cancelled.Detail = words
+			}
+		}
+	}
 	if err := d.commit(ctx, c); err != nil {
 		return sale, payment.Effects{}, err
 	}

@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"context"
+	"slices"
+
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
 	"github.com/vipaso/vipasod/daemon/catalogue"
@@ -54,6 +57,21 @@ func (d *Device) saleEvents(s store.Sale, winner store.Ask, notes []payment.Note
 		events = append(events, e)
 	}
 	return events
+}
+
+// wordsOf returns what was said last against paying a till's payment: a
+// customer's words, or why the till refused an answer.
+func (d *Device) wordsOf(ctx context.Context, id preauth.ID) (string, error) {
+	events, err := d.store.EventsOf(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range slices.Backward(events) {
+		if no := e.GetPaymentDeclined(); no != nil {
+			return no.GetReason(), nil
+		}
+	}
+	return "", nil
 }
 
 // commonEvent writes out what needs nothing but the payment and a reason.

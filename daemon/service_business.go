@@ -193,7 +193,11 @@ func (s *businessService) result(ctx context.Context, id preauth.ID) (*businessv
 	if err != nil {
 		return nil, err
 	}
-	return paymentResult(sale, p), nil
+	r := paymentResult(sale, p)
+	if c := r.GetPaymentCancelled(); c.GetReason() == string(payment.ReasonDeclined) {
+		c.Detail, err = s.d.wordsOf(ctx, id)
+	}
+	return r, err
 }
 
 // paymentResult says in the SDK's words what became of a payment.

@@ -98,9 +98,15 @@ func TestDecline(t *testing.T) {
 	second, other := r.received(toAnn), r.received(toBob)
 	ann.decline(second)
 	ann.decline(second) // again is harmless
-	bob.decline(other)
-	if got := r.result(result); got.GetPaymentCancelled().GetReason() != "DECLINED" {
+	_, err := bob.customer.DeclinePayment(r.ctx, &customerv1.DeclinePaymentRequest{RequestId: uuid.NewString(), PaymentId: other.PaymentId, Reason: "not my table"})
+	r.must(err)
+	if got := r.result(result).GetPaymentCancelled(); got.GetReason() != "DECLINED" || got.GetDetail() != "not my table" {
 		t.Errorf("declined by all: %v", got)
+	}
+	log, err := till.business.FetchPayment(r.ctx, &paymentv1.FetchPaymentRequest{PaymentId: other.PaymentId})
+	r.must(err)
+	if last := log.GetTimeline()[len(log.GetTimeline())-1].GetPaymentCancelled(); last.GetReason() != "DECLINED" || last.GetDetail() != "not my table" {
+		t.Errorf("in the log: %v", log.GetTimeline())
 	}
 	r.balanced(map[string]int64{first.PaymentId: 200, second.PaymentId: 0}, till, ann, bob)
 }

@@ -919,7 +919,10 @@ type PaymentCancelled struct {
 	// The payment.
 	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
 	// TIMEOUT, USER, DECLINED, REFUSED code, ONLINE_REQUIRED, REVERSAL.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With DECLINED, at the till: the words of who said no last, if any, or why
+	// the till refused the last answer.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -964,6 +967,13 @@ func (x *PaymentCancelled) GetPaymentId() string {
 func (x *PaymentCancelled) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *PaymentCancelled) GetDetail() string {
+	if x != nil {
+		return x.Detail
 	}
 	return ""
 }
@@ -2970,11 +2980,12 @@ const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"guaranteed\x18\x06 \x01(\tR\n" +
 	"guaranteed\x12\x17\n" +
 	"\aat_risk\x18\a \x01(\tR\x06atRisk\x128\n" +
-	"\areceipt\x18\b \x01(\v2\x1e.vipaso.payment.v1.ReceiptDataR\areceipt\"I\n" +
+	"\areceipt\x18\b \x01(\v2\x1e.vipaso.payment.v1.ReceiptDataR\areceipt\"a\n" +
 	"\x10PaymentCancelled\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"0\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"0\n" +
 	"\x0fAnotherUserPaid\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\"c\n" +
