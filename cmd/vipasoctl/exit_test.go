@@ -111,6 +111,11 @@ func TestNothingIsSaidTwice(t *testing.T) {
 	if got := f.run("preauth", "void", "x"); strings.Contains(got.stderr, "what ") || !strings.Contains(got.stderr, "are refused. It is about tip.max.\n") {
 		t.Errorf("stderr\n%s", got.stderr)
 	}
+	f.fail("VoidPreAuthorization", failure("INVALID_ARGUMENT", "FIELD_INVALID", "A field of the call breaks its rule: no PEM certificate",
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "backend_url", Reason: "FIELD_INVALID", Description: "no PEM certificate: not a backend"}}}))
+	if got := f.run("preauth", "void", "x"); strings.Count(got.stderr, "no PEM certificate") != 1 || !strings.Contains(got.stderr, "It is about backend_url.\n") {
+		t.Errorf("stderr\n%s", got.stderr)
+	}
 }
 
 // TestNextStepNamesThePayment: the payment that is in the way, or that the

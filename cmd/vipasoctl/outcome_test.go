@@ -89,6 +89,13 @@ func TestUnconfirmed(t *testing.T) {
 			}
 		}
 	}
+	accepted := &paymentv1.Event{Sequence: 5, Time: before(0), Event: &paymentv1.Event_PaymentAccepted{
+		PaymentAccepted: &paymentv1.PaymentAccepted{PaymentId: paymentID, Amount: "12.00", Tip: "1.00", Currency: "USD"},
+	}}
+	a := newApp(nil, &strings.Builder{}, &strings.Builder{}, nil)
+	if got := strings.Join(a.eventDetails(accepted), "  "); got != "12.00 USD  tip 1.00" {
+		t.Errorf("accepted: %s", got)
+	}
 	if got := f.run("payments", "show", paymentID, "--timeline"); !strings.Contains(got.stdout, "payment unconfirmed  the till has not answered yet; it becomes clear by itself  at the latest on 2026-11-16 12:00") {
 		t.Errorf("%s", got.stdout)
 	}
