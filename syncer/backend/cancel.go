@@ -8,21 +8,26 @@ import (
 )
 
 // release applies the Cancels that a voucher repeats. One whose Request is
-// not known yet is kept with its signer and judged when the Request arrives.
+// not known yet is kept with its signer and judged when the Request arrives;
+// one of another till than the Request's says nothing.
 func (s *Server) release(t Tx, released []signedCancel, at time.Time) error {
 	for _, c := range released {
 		hash := preauth.Hash(c.cancel.Body.RequestHash)
-		if err := t.putCancel(hash, c.signer, c.cancel.Body.Reason.String(), c.cancel.Bytes, at); err != nil {
-			return err
-		}
-		r, ok, err := t.request(hash)
+		r, known, err := t.request(hash)
 		if err != nil {
 			return err
 		}
-		if ok && r.till == c.signer {
-			if err := s.cancel(t, hash, at); err != nil {
-				return err
-			}
+		if known && r.till != c.signer {
+			continue
+		}
+		if err := t.putCancel(hash, c.signer, c.cancel.Body.Reason.String(), c.cancel.Bytes, at); err != nil {
+			return err
+		}
+		if !known {
+			continue
+		}
+		if err := s.cancel(t, hash, at); err != nil {
+			return err
 		}
 	}
 	return nil

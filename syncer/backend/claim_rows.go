@@ -158,13 +158,10 @@ func (t Tx) cancelBy(request preauth.Hash, by preauth.ID) (bool, error) {
 	return t.one(`SELECT 1 FROM cancels WHERE request_hash = ? AND signer_id = ?`, []any{request[:], by[:]}, &n)
 }
 
-func (t Tx) openWindow(device, payment preauth.ID, until time.Time) (time.Time, error) {
-	if err := t.exec(`INSERT INTO payment_windows (device_id, payment_id, until_ms) VALUES (?, ?, ?)
-		ON CONFLICT DO NOTHING`, device[:], payment[:], until.UnixMilli()); err != nil {
-		return time.Time{}, err
-	}
-	first, _, err := t.window(device, payment)
-	return first, err
+// openWindow registers a payment.
+func (t Tx) openWindow(device, payment preauth.ID, until time.Time) error {
+	return t.exec(`INSERT INTO payment_windows (device_id, payment_id, until_ms) VALUES (?, ?, ?)`,
+		device[:], payment[:], until.UnixMilli())
 }
 
 func (t Tx) window(device, payment preauth.ID) (until time.Time, ok bool, err error) {

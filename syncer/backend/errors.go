@@ -48,9 +48,12 @@ var (
 	ErrCurrencyMismatch = errors.New("instrument has another currency")
 	// ErrLimitTotal says that the device holds as much as it may.
 	ErrLimitTotal = errors.New("limit of all that may be held")
-	// ErrLimitCount says that the device has as many pre-authorizations as it
+	// ErrLimitCount says that the device has as many pre-authorizations, or
+	// a pre-authorization as many payments, as it may.
+	ErrLimitCount = errors.New("limit of how many there may be")
+	// ErrLimitRate says that the device has done this as often today as it
 	// may.
-	ErrLimitCount = errors.New("limit of pre-authorizations")
+	ErrLimitRate = errors.New("limit of a day")
 	// ErrRequestIDReused says that a request id came with other content.
 	ErrRequestIDReused = errors.New("request id was used with other content")
 	// ErrPreauth says that the caller has no such pre-authorization.
@@ -89,6 +92,7 @@ var conditions = []struct {
 	{ErrCurrencyMismatch, codes.FailedPrecondition, "CURRENCY_MISMATCH"},
 	{ErrLimitTotal, codes.ResourceExhausted, "LIMIT_TOTAL"},
 	{ErrLimitCount, codes.ResourceExhausted, "LIMIT_COUNT"},
+	{ErrLimitRate, codes.ResourceExhausted, "LIMIT_RATE"},
 	{ErrRequestIDReused, codes.AlreadyExists, "REQUEST_ID_REUSED"},
 	{ErrPreauth, codes.NotFound, "PREAUTH_NOT_FOUND"},
 	{ErrRequestInvalid, codes.InvalidArgument, "REQUEST_INVALID"},

@@ -76,3 +76,12 @@ func (t Tx) remark(kind string, request, object preauth.Hash, b []byte, now time
 	return t.exec(`INSERT INTO remarks (kind, request_hash, object_hash, bytes, at_ms) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`, kind, request[:], object[:], b, now.UnixMilli())
 }
+
+// remarkOnce is remark for what needs no second object.
+func (t Tx) remarkOnce(kind string, request, object preauth.Hash, b []byte, now time.Time) error {
+	var n int
+	if ok, err := t.one(`SELECT 1 FROM remarks WHERE request_hash = ? AND kind = ?`, []any{request[:], kind}, &n); ok || err != nil {
+		return err
+	}
+	return t.remark(kind, request, object, b, now)
+}

@@ -114,14 +114,18 @@ func (s *Server) reserve(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 }
 
 // allowed checks what the device may hold at once. What is bound to one
-// request is decided online and no offline risk, so it is not counted.
+// request is decided online and no offline risk, so it is not counted, but
+// only so many are made a day.
 func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound preauth.Request, now time.Time) error {
 	if !bound.Zero() {
 		known, ok, err := t.request(bound.Hash)
 		if err == nil && ok && !known.cancelled.IsZero() {
 			err = fmt.Errorf("request %s: %w", bound.Hash, ErrRequestCancelled)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return t.use(boundHold, c.device.ID, now)
 	}
 	unit, err := unitOf(r.Currency)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // renewBefore is how long before its end a certificate is replaced. Earlier
@@ -58,6 +60,8 @@ func (s *Server) Refresh(ctx context.Context, _ *backendv1.RefreshRequest) (*bac
 
 // RegisterPayment opens the minutes in which a Charge for a payment is taken.
 // Asking again does not make them longer.
+//
+// The error wraps ErrLimitRate if the till has registered too many today.
 func (s *Server) RegisterPayment(ctx context.Context, r *backendv1.RegisterPaymentRequest) (*backendv1.RegisterPaymentResponse, error) {
 	c, now := from(ctx), s.now()
 	if err := wantBusiness(c); err != nil {
@@ -68,8 +72,19 @@ func (s *Server) RegisterPayment(ctx context.Context, r *backendv1.RegisterPayme
 		if err := t.sound(c); err != nil {
 			return err
 		}
-		until, err = t.openWindow(c.device.ID, [16]byte(r.PaymentId), now.Add(chargeTime))
-		return err
+		id := preauth.ID(r.PaymentId)
+		var known bool
+		if until, known, err = t.window(c.device.ID, id); known || err != nil {
+			return err
+		}
+		if err := t.use(registration, c.device.ID, now); err != nil {
+			return err
+		}
+		if err := t.dropRegistrations(c.device.ID, now); err != nil {
+			return err
+		}
+		until = now.Add(chargeTime)
+		return t.openWindow(c.device.ID, id, until)
 	})
 	if err != nil {
 		return nil, err

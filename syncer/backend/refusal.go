@@ -39,12 +39,14 @@ func refuseVoucher(it handed) string {
 
 // refuseCharge looks for what forbids to take money now, funds aside. window
 // is the end of the payment's registration, zero if it was never registered.
+// The certificate that the Request was made with must not have ended long
+// before: registrations are not kept for ever.
 func refuseCharge(it handed, by Device, in Instrument, usable bool, window, at time.Time) string {
 	c, r := it.charge.Body, it.request.Body
 	switch {
 	case !r.Online:
 		return preauth.Code(preauth.ErrRequest)
-	case window.IsZero() || at.After(window):
+	case window.IsZero() || at.After(window) || at.After(time.UnixMilli(it.till.Body.NotAfterMs).Add(chargeTime)):
 		return reasonWindow
 	case !by.Revoked.IsZero():
 		return preauth.Code(preauth.ErrRevoked)

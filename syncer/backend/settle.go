@@ -21,14 +21,14 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 	if !ok {
 		return reasonPreauth, nil
 	}
-	if err := s.note(t, h, it, at); err != nil {
+	kept, err := t.keeps(it)
+	if err != nil {
 		return "", err
 	}
-	if err := s.release(t, it.released, at); err != nil {
-		return "", err
-	}
-	if err := s.provenOver(t, h, at); err != nil {
-		return "", err
+	if kept {
+		if err := s.consider(t, h, it, at); err != nil {
+			return "", err
+		}
 	}
 	r, _, err := t.request(it.request.Hash)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 	if it.receipt.Zero() {
 		return "", s.promised(t, r, it.voucher.Hash, total, at)
 	}
-	if done, reason, err := s.claimed(t, r, it.voucher.Hash, it.voucher.Bytes, at); done || err != nil {
+	if done, reason, err := s.claimed(t, r, it, at); done || err != nil {
 		return reason, err
 	}
 	device, _, err := t.device(h.device)
@@ -48,19 +48,36 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 	return "", s.claimVoucher(t, r, h, it, device.Party.Customer, at)
 }
 
+// consider keeps a voucher and what it says of others. The Cancels it repeats
+// count before it is held against the limit.
+func (s *Server) consider(t Tx, h hold, it handed, at time.Time) error {
+	if err := s.note(t, h, it, at); err != nil {
+		return err
+	}
+	if err := s.release(t, it.released, at); err != nil {
+		return err
+	}
+	return s.provenOver(t, h, at)
+}
+
 // claimed reports whether a request has been claimed before. With the same
 // voucher, the recorded verdict is the answer. With another one, the till has
 // given two receipts for one Request: the first stands, the second is kept
 // for people.
-func (s *Server) claimed(t Tx, r request, voucher preauth.Hash, b []byte, at time.Time) (done bool, reason string, err error) {
+func (s *Server) claimed(t Tx, r request, it handed, at time.Time) (done bool, reason string, err error) {
 	c, ok, err := t.claim(r.hash)
 	if err != nil || !ok {
 		return false, "", err
 	}
-	if c.voucher == voucher {
+	promise, _ := it.promise()
+	if c.voucher == promise {
 		return true, "", nil
 	}
-	return true, reasonConflict, t.remark(claimConflict, r.hash, voucher, b, at)
+	b := it.voucher.Bytes
+	if it.voucher.Zero() {
+		b = it.charge.Bytes
+	}
+	return true, reasonConflict, t.remarkOnce(claimConflict, r.hash, promise, b, at)
 }
 
 // promised records which voucher or charge answers a cancelled request, so
@@ -160,7 +177,7 @@ func (s *Server) settleCharge(t Tx, it handed, at time.Time) (string, error) {
 	if it.receipt.Zero() {
 		return "", s.promised(t, r, it.charge.Hash, c.Amount+c.Tip, at)
 	}
-	if done, reason, err := s.claimed(t, r, it.charge.Hash, it.charge.Bytes, at); done || err != nil {
+	if done, reason, err := s.claimed(t, r, it, at); done || err != nil {
 		return reason, err
 	}
 	by, _, err := t.device(preauth.ID(c.CustomerDeviceId))

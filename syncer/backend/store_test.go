@@ -275,6 +275,8 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		{"books of a hold", func(t Tx) error { _, err := t.books(hold{id: id}); return err }},
 		{"vouchers", func(t Tx) error { _, err := t.vouchersAt(id, 1); return err }},
 		{"uncancelled vouchers", func(t Tx) error { _, err := t.uncancelled(id); return err }},
+		{"vouchers of a request", func(t Tx) error { _, err := t.vouchers(`request_hash = ?`, hash[:]); return err }},
+		{"claims of a till", func(t Tx) error { _, err := t.claimsAt(id, id); return err }},
 		{"kept Cancel", func(t Tx) error { _, err := t.cancelBy(hash, id); return err }},
 		{"window", func(t Tx) error { _, _, err := t.window(id, id); return err }},
 		{"registration", func(t Tx) error { _, err := t.registered(id); return err }},

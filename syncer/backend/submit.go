@@ -68,6 +68,9 @@ func (s *Server) unjudgedFor(ctx context.Context, err error) string {
 		return reasonInternal
 	}
 	s.log.InfoContext(ctx, "item not judged", "error", err)
+	if _, reason := condition(err); errors.Is(err, ErrLimitRate) || errors.Is(err, ErrLimitCount) {
+		return reason
+	}
 	return preauth.Code(err)
 }
 
@@ -103,10 +106,15 @@ func (s *Server) settle(t Tx, it handed, at time.Time) (string, error) {
 // know stores the Request if it is new, and judges a Cancel that arrived
 // before it. It reports false for a Request of a till that the books do not
 // know as that business's, which an older copy of the books may not.
+//
+// The error wraps ErrLimitRate or ErrLimitCount if there is no room for it.
 func (s *Server) know(t Tx, it handed, at time.Time) (r request, known bool, err error) {
 	r, known, err = t.request(it.request.Hash)
-	if err != nil || known {
+	if err != nil {
 		return r, known, err
+	}
+	if known {
+		return r, true, t.roomFor(it, r, true, at)
 	}
 	till, known, err := t.device(preauth.ID(it.till.Body.DeviceId))
 	if err != nil || !known || till.Party.Business != preauth.ID(it.till.Body.BusinessId) {
@@ -117,6 +125,9 @@ func (s *Server) know(t Tx, it handed, at time.Time) (r request, known bool, err
 		hash: it.request.Hash, payment: preauth.ID(b.PaymentId), till: preauth.ID(it.till.Body.DeviceId),
 		business: preauth.ID(it.till.Body.BusinessId), currency: b.Currency, total: b.Amount,
 		bytes: it.request.Bytes, received: at,
+	}
+	if err := t.roomFor(it, r, false, at); err != nil {
+		return r, false, err
 	}
 	if err := t.putRequest(r); err != nil {
 		return r, false, err

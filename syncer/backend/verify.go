@@ -72,7 +72,8 @@ func (s *Server) verify(ctx context.Context, items []*backendv1.Item) ([]handed,
 // unjudged reports whether err is about the item, and not about this server.
 func unjudged(err error) bool {
 	return errors.Is(err, preauth.ErrDecode) || errors.Is(err, preauth.ErrSignature) ||
-		errors.Is(err, preauth.ErrIssuer) || errors.Is(err, preauth.ErrRole)
+		errors.Is(err, preauth.ErrIssuer) || errors.Is(err, preauth.ErrRole) ||
+		errors.Is(err, ErrLimitRate) || errors.Is(err, ErrLimitCount)
 }
 
 func (s *Server) open(ctx context.Context, item *backendv1.Item) (it handed, err error) {
