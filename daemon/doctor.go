@@ -144,7 +144,12 @@ func (d *Device) checkRadio(context.Context) finding {
 	if err := d.radioUsable(); err != nil {
 		reason, _ := reasonOf(err)
 		e, _ := catalogue.Lookup(reason)
-		return failed(reason, "%s", firstOf(d.radioStatus().Detail, e.What))
+		r := d.radioStatus()
+		said := firstOf(r.Detail, e.What)
+		if d.opt.Driver != "hci" {
+			return failed(reason, "%s", said)
+		}
+		return machine{}.judgeAdapter(r.Adapter, reason, said)
 	}
 	return judgeRadio(d.opt.Driver, d.opt.Radio.Status(), d.now())
 }
