@@ -55,7 +55,7 @@ var exits = []struct {
 	{money.ErrRange, exitUsage, "AMOUNT_RANGE: use a smaller amount"},
 	{money.ErrCurrency, exitUsage, "CURRENCY_UNKNOWN: use an ISO 4217 code such as USD"},
 	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them"},
-	{backend.ErrInvalid, exitUsage, ""},
+	{backend.ErrInvalid, exitUsage, "see what the command takes, with an example, by adding --help to it"},
 	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
 	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
 	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
@@ -95,4 +95,5 @@ func explain(w io.Writer, err error) {
 			return
 		}
 	}
+	fmt.Fprintln(w, "Next: see whether the books are sound with: vipaso-backend admin --dir DIR ledger check")
 }

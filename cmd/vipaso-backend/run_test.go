@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -391,9 +392,9 @@ func TestServeRefusesWhatItCannotDo(t *testing.T) {
 		{"a directory below a file", []string{"serve", "--dir", file + "/x"}, exitConfig, []string{file, "not a directory", "mkdir -p"}},
 		{"a key that is none", []string{"serve", "--dir", spoilt}, exitConfig, []string{key + " holds no PEM", "Next: put the file back"}},
 		{"postgres", []string{"serve", "--dir", dir, "--db", "postgres://x"}, exitConfig, []string{"comes later", "Next: use --db"}},
-		{"a life that is too long", []string{"serve", "--dir", dir, "--preauth-life", "169h"}, exitUsage, []string{"preauth-life"}},
-		{"a settlement that is too short", []string{"serve", "--dir", dir, "--settle-after", "1h"}, exitUsage, []string{"settle-after"}},
-		{"an address that is none", []string{"serve", "--dir", dir, "--listen", "8443"}, exitUsage, []string{"host:port"}},
+		{"a life that is too long", []string{"serve", "--dir", dir, "--preauth-life", "169h"}, exitUsage, []string{"preauth-life", "Next: ", "--help"}},
+		{"a settlement that is too short", []string{"serve", "--dir", dir, "--settle-after", "1h"}, exitUsage, []string{"settle-after", "Next: "}},
+		{"an address that is none", []string{"serve", "--dir", dir, "--listen", "8443"}, exitUsage, []string{"host:port", "Next: "}},
 		{"a port that is taken", []string{"serve", "--dir", dir, "--listen", port}, exitConfig,
 			[]string{"cannot listen on " + port + ": bind: address already in use", "Next: `ss -ltnp`", "--listen HOST:PORT"}},
 		{"a level that is none", []string{"serve", "--dir", dir, "--log-level", "loud"}, exitUsage, []string{"--log-level"}},
@@ -423,6 +424,14 @@ func TestPermissionIsNamed(t *testing.T) {
 	explain(&out, err)
 	if code := exitCode(err); code != exitConfig || !strings.Contains(out.String(), "/b/root-key.pem") || !strings.Contains(out.String(), "ls -ld") {
 		t.Errorf("code %d, says %q", code, out.String())
+	}
+}
+
+// TestUnknownErrorHasANextStep: also what nobody has foreseen.
+func TestUnknownErrorHasANextStep(t *testing.T) {
+	var out bytes.Buffer
+	if explain(&out, io.ErrUnexpectedEOF); !strings.Contains(out.String(), "Next: ") {
+		t.Errorf("says %q", out.String())
 	}
 }
 
