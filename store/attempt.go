@@ -115,10 +115,9 @@ func (t *tx) rebookAttempt(old attemptBefore, a *Attempt) error {
 }
 
 const (
-	queryAttempt      = `SELECT ` + attemptColumns + ` FROM attempts WHERE request = ?`
-	queryAttemptsOf   = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? ORDER BY n DESC`
-	queryAttemptsWith = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? AND business = ? ORDER BY n DESC`
-	queryUnfinished   = `SELECT ` + attemptColumns + ` FROM attempts
+	queryAttempt    = `SELECT ` + attemptColumns + ` FROM attempts WHERE request = ?`
+	queryAttemptsOf = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? ORDER BY n DESC`
+	queryUnfinished = `SELECT ` + attemptColumns + ` FROM attempts
 		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at`
 	queryHeld = `SELECT ` + attemptColumns + ` FROM attempts
 		WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'REJECTED') AND settle_by > 0 AND settle_by < ? ORDER BY settle_by`
@@ -139,12 +138,6 @@ func (s *Store) Attempt(ctx context.Context, request preauth.Hash) (Attempt, err
 // AttemptsOf returns the attempts at a payment, whoever asked, newest first.
 func (s *Store) AttemptsOf(ctx context.Context, paymentID preauth.ID) ([]Attempt, error) {
 	return s.attempts(ctx, queryAttemptsOf, fixed(paymentID))
-}
-
-// AttemptsWith returns the attempts at a payment of one till, by its device
-// id, newest first.
-func (s *Store) AttemptsWith(ctx context.Context, business, paymentID preauth.ID) ([]Attempt, error) {
-	return s.attempts(ctx, queryAttemptsWith, fixed(paymentID), fixed(business))
 }
 
 // UnfinishedAttempts returns the attempts that are REQUESTED, AUTHORIZED or

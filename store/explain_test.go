@@ -25,7 +25,6 @@ func TestPlans(t *testing.T) {
 	}{
 		{"attempt", queryAttempt, ""},
 		{"attempts of a payment", queryAttemptsOf, ""},
-		{"attempts with a till", queryAttemptsWith, ""},
 		{"unfinished attempts", queryUnfinished, ""},
 		{"holds past their time", queryHeld, ""},
 		{"guarantee used at one till", queryGuaranteedAt, ""},

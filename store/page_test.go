@@ -160,8 +160,6 @@ func TestAttemptsShowTheLatest(t *testing.T) {
 	}
 	got, err := s.AttemptsOf(t.Context(), first.Payment)
 	order(got, err, elsewhere, second, first)
-	got, err = s.AttemptsWith(t.Context(), first.Business, first.Payment)
-	order(got, err, second, first)
 	got, err = s.UnfinishedAttempts(t.Context())
 	order(got, err, second, elsewhere)
 

@@ -10,15 +10,9 @@ import (
 	"slices"
 )
 
-// CheckURL reports whether raw can be the URL of a backend: https, a host,
-// perhaps a port, and nothing else. The error wraps ErrAddress.
-func CheckURL(raw string) error {
-	_, _, err := splitURL(raw)
-	return err
-}
-
 // splitURL returns the host to expect in the certificate and the address to
-// dial.
+// dial of a backend's URL: https, a host, perhaps a port, and nothing else. The
+// error wraps ErrAddress.
 func splitURL(raw string) (host, address string, err error) {
 	u, err := url.Parse(raw)
 	if err != nil {

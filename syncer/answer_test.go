@@ -24,7 +24,7 @@ var calls = map[string]func(context.Context, *device) error{
 	"Refresh":  func(ctx context.Context, d *device) error { return d.s.refresh(ctx, 3) },
 	"Renew":    func(ctx context.Context, d *device) error { return d.s.Renew(ctx) },
 	"Query": func(ctx context.Context, d *device) error {
-		_, err := d.s.Query(ctx, []preauth.Hash{{1}})
+		_, _, err := d.s.verdictsOn(ctx, []preauth.Hash{{1}})
 		return err
 	},
 	"Enroll": func(ctx context.Context, d *device) error { _, err := d.s.Enroll(ctx, d.enrollInput()); return err },
@@ -56,7 +56,6 @@ func wrongAnswers() []wrong {
 			r.(*backendv1.RefreshResponse).TrustBundle = d.b.bundle()
 		}},
 		{"an id is too short", "Refresh", func(_ *device, r any) { r.(*backendv1.RefreshResponse).Voided = [][]byte{{1}} }},
-		{"the verdict is none", "Query", func(_ *device, r any) { r.(*backendv1.QueryResponse).Verdicts = [][]byte{{1}} }},
 	}
 }
 

@@ -36,9 +36,6 @@ func TestURLs(t *testing.T) {
 		if host != tt.host || address != tt.address || errors.Is(err, ErrAddress) != (tt.host == "") {
 			t.Errorf("%q: %q, %q, %v", tt.url, host, address, err)
 		}
-		if err := CheckURL(tt.url); errors.Is(err, ErrAddress) != (tt.host == "") {
-			t.Errorf("check %q: %v", tt.url, err)
-		}
 	}
 }
 

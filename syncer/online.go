@@ -11,7 +11,6 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/syncer/outbox"
 )
 
 // PreAuthorized is funds set aside.
@@ -123,28 +122,6 @@ func (s *Syncer) RegisterPayment(ctx context.Context, paymentID preauth.ID) erro
 		return c.RegisterPayment(ctx, &backendv1.RegisterPaymentRequest{PaymentId: paymentID[:]})
 	})
 	return err
-}
-
-// Query returns the verdicts there are on the requests, verified, in any
-// order. The error is one of those of ask, or wraps ErrAnswer.
-func (s *Syncer) Query(ctx context.Context, requests []preauth.Hash) ([]preauth.Verdict, error) {
-	var all []preauth.Verdict
-	for len(requests) > 0 {
-		n := min(len(requests), outbox.BatchItems)
-		signed, trust, err := s.verdictsOn(ctx, requests[:n])
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range signed {
-			v, err := trust.Verdict(b)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
-			}
-			all = append(all, v)
-		}
-		requests = requests[n:]
-	}
-	return all, nil
 }
 
 // verdictsOn returns the verdicts on at most 100 requests as they came, and

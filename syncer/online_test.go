@@ -89,26 +89,6 @@ func TestVoid(t *testing.T) {
 	})
 }
 
-func TestQuery(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		d := newDevice(t)
-		d.connect()
-		known := d.owe(1)
-		if _, err := d.s.SyncNow(t.Context(), nil); err != nil {
-			t.Fatal(err)
-		}
-		asked := make([]preauth.Hash, 150)
-		asked[149] = known.Key.Request
-		got, err := d.s.Query(t.Context(), asked)
-		if err != nil || len(got) != 1 || got[0].Body.Amount != 1200 {
-			t.Errorf("%v, %v", got, err)
-		}
-		if n := d.b.count("Query"); n != 2 {
-			t.Errorf("%d calls for 150 requests", n)
-		}
-	})
-}
-
 func TestRefreshTellsTheBook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDevice(t)

@@ -288,9 +288,12 @@ func TestAChargeIsTakenOnline(t *testing.T) {
 	}
 	s.till.owes(x, asCancel, func(it *outbox.Item) { it.Charge = nil })
 	s.till.sync(1)
-	got, err := s.customer.s.Query(t.Context(), []preauth.Hash{x.request.Hash})
-	if err != nil || len(got) != 1 || got[0].Body.Outcome != peerv1.Outcome_OUTCOME_CANCELLED {
-		t.Errorf("%v, %v", got, err)
+	got, trust, err := s.customer.s.verdictsOn(t.Context(), []preauth.Hash{x.request.Hash})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%d verdicts, %v", len(got), err)
+	}
+	if v, err := trust.Verdict(got[0]); err != nil || v.Body.Outcome != peerv1.Outcome_OUTCOME_CANCELLED {
+		t.Errorf("%v, %v", v.Body, err)
 	}
 }
 
