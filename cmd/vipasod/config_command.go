@@ -68,7 +68,7 @@ func newConfigCheckCommand(env []string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Check a configuration file, together with the VIPASO_ environment",
-		Args:  cobra.ExactArgs(1),
+		Args:  wantsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, _, err := Load(args[0], env, nil); err != nil {
 				return err
@@ -146,6 +146,14 @@ func writeConfig(w io.Writer, c Config, origins Origins) error {
 		if _, err := fmt.Fprintf(w, "%-*s  # %s\n", width, lines[i], origins[s.key]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// wantsFile checks that one file is named.
+func wantsFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s wants FILE", cmd.CommandPath())
 	}
 	return nil
 }

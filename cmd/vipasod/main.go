@@ -54,12 +54,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env []str
 		fmt.Fprint(stderr, wrong.Explain())
 		return exitConfig
 	case !started || errors.As(err, &usage):
-		fmt.Fprintf(stderr, "vipasod: %v\nnext: vipasod help\n", err)
+		fmt.Fprintf(stderr, "vipasod: %v\nnext: %s\n", err, helpFor(root, args))
 		return exitUsage
 	default:
 		fmt.Fprintf(stderr, "vipasod: %v\n", err)
 		return exitFailed
 	}
+}
+
+// helpFor is the command that explains the one that args name.
+func helpFor(root *cobra.Command, args []string) string {
+	cmd, _, err := root.Find(args)
+	if err != nil || cmd == root {
+		return "vipasod help"
+	}
+	return cmd.CommandPath() + " --help"
 }
 
 // newCommand is the command line; without a command, the daemon runs.
@@ -73,6 +82,6 @@ func newCommand(env []string) *cobra.Command {
 		RunE:          daemon.RunE,
 	}
 	root.Flags().AddFlagSet(daemon.Flags())
-	root.AddCommand(daemon, newRadioCommand(env), newConfigCommand(env), newVersionCommand())
+	root.AddCommand(daemon, newRadioCommand(env), newUplinkCommand(), newConfigCommand(env), newVersionCommand())
 	return root
 }
