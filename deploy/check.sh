@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 # The most exposure that systemd-analyze may find, times ten. What is left is
-# the network with its sockets, the host's root directory and, for vipasod
-# (why is said in its unit), the host's users and any address.
-declare -A exposure=([vipasod.service]=12 [vipaso-backend.service]=9 [vipasod-radio.service]=13)
+# the host's root directory, the clock's device, unix sockets and, for the two
+# with a network, that; for vipasod the host's users (why is said in its unit).
+declare -A exposure=([vipasod.service]=4 [vipasod-uplink.service]=11 [vipaso-backend.service]=9 [vipasod-radio.service]=13)
 
 # Without one of these lines a unit must fail the check.
 essential=(CapabilityBoundingSet NoNewPrivileges RestrictAddressFamilies SystemCallFilter ProtectSystem ProtectHome
@@ -27,6 +27,7 @@ fail() {
 verify() {
 	sed 's#^ExecStart=/usr/bin/vip[^ ]*#ExecStart=/bin/true#' "$1" >"$tmp/${1##*/}"
 	systemd-analyze verify --man=no "$tmp/${1##*/}" 2>&1 || echo "exit status $?"
+	rm "$tmp/${1##*/}" # another unit may name it
 }
 
 # closed succeeds if the exposure of a unit is at most as given.
@@ -61,11 +62,12 @@ done
 
 mkdir -p "$tmp/root/etc"
 said=$(systemd-sysusers --root="$tmp/root" "$PWD"/*.sysusers 2>&1) || fail "sysusers: $said"
-for user in vipasod vipaso-backend vipasod-radio; do
+for user in vipasod vipaso-backend vipasod-radio vipasod-uplink; do
 	grep -q "^$user:" "$tmp/root/etc/passwd" || fail "no user $user was made"
 done
 grep -q '^vipaso:.*vipasod' "$tmp/root/etc/group" || fail "vipasod is not in group vipaso"
 grep -q '^vipasod-radio:.*vipasod' "$tmp/root/etc/group" || fail "vipasod may not use the radio"
+grep -q '^vipasod-uplink:.*vipasod' "$tmp/root/etc/group" || fail "vipasod may not use the uplink"
 echo "sysusers: ok"
 
 mkdir -p "$tmp/root/usr/lib/systemd/catalog" "$tmp/root/var/lib/systemd/catalog"

@@ -51,6 +51,7 @@ type Store struct {
 // Backend bounds how soon and how often the backend is asked.
 type Backend struct {
 	URL      string   `toml:"url" comment:"Overrides the URL that enroll has stored."`
+	Uplink   string   `toml:"uplink" comment:"Socket of the uplink unit, through which vipasod connects; empty: vipasod connects itself."`
 	Splay    Duration `toml:"splay" comment:"First synchronization after a start or reconnect, at most."`
 	RetryMax Duration `toml:"retry_max" comment:"Longest wait between two tries."`
 }
@@ -115,7 +116,9 @@ func example(role string) Config {
 	if role == roleCustomer {
 		c.DisplayName = "Phone of Ann"
 	}
-	c.Radio.Adapter = "hci1"
+	// Where the packaged units serve.
+	c.Radio.Adapter, c.Radio.Socket = "hci1", "/run/vipasod-radio/radio.sock"
+	c.Backend.Uplink = "/run/vipasod-uplink/uplink.sock"
 	c.Limits.OfflinePaymentMax = map[string]string{"USD": "50.00"}
 	c.Limits.OfflineTotalMax = map[string]string{"USD": "500.00"}
 	return c

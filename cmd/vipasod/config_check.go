@@ -120,6 +120,7 @@ func (l *loading) checkBackend() {
 				"Write it as in \"https://pay.example.com:8443\", or leave it empty for the one from enrollment.")
 		}
 	}
+	l.checkSocket("backend.uplink", b.Uplink)
 	l.checkSpan("backend.splay", b.Splay, 0, 5*time.Minute)
 	l.checkSpan("backend.retry_max", b.RetryMax, time.Second, time.Hour)
 }

@@ -85,17 +85,11 @@ func superviseRadio(ctx context.Context, c Config, socket string, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	listener, err := listenForGroup(socket)
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
-	if err := os.Chmod(socket, 0o660); err != nil {
-		return err
-	}
 	log.Info("serving the radio", "socket", socket, "adapter", c.Radio.Adapter)
 	for {
 		conn, err := listener.AcceptUnix()

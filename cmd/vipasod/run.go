@@ -69,6 +69,9 @@ func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
 	if c.Role == roleBusiness {
 		dc.Role = peerv1.Role_ROLE_BUSINESS
 	}
+	if c.Backend.Uplink != "" {
+		dc.DialBackend = throughUplink(c.Backend.Uplink)
+	}
 	supervised := make(chan struct{})
 	ready := false
 	dc.Ready = func(n *device.Node) {

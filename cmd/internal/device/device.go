@@ -56,7 +56,7 @@ type Config struct {
 	// Offline begins cut off from the backend, until SimService says
 	// otherwise.
 	Offline bool
-	// DialBackend replaces TCP, in tests that run in one process.
+	// DialBackend reaches the backend's host:port. Nil means TCP.
 	DialBackend func(ctx context.Context, address string) (net.Conn, error)
 
 	LogLevel *slog.LevelVar
