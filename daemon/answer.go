@@ -123,6 +123,9 @@ func (v voucherAnswer) judge(ctx context.Context, d *Device, who *self, _ *payer
 	}
 	facts.Awaited = sale.Policy == store.RequireOnline
 	ok, err := facts.CheckVoucher(v.voucher, v.cert)
+	if facts.unread != nil { // nothing is refused, or counted as guaranteed, for what was not read
+		return payment.BusinessInput{}, facts.unread
+	}
 	if err != nil {
 		d.log.Warn("voucher refused", "payment", sale.ID.String(), "error", err)
 		return payment.BusinessInput{Event: payment.Refuse, Request: ask.Request, Code: preauth.Code(err)}, nil
@@ -175,31 +178,37 @@ func (a declineAnswer) judge(_ context.Context, _ *Device, _ *self, p *payer, _ 
 	return payment.BusinessInput{Event: payment.CustomerSaidNo, Request: ask.Request, Reason: dec.Body.Reason}, nil
 }
 
-// facts is what the till knows when it judges an answer to ask. The store is
-// asked only for what the checks come to.
-func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (preauth.Till, error) {
+// facts is what the till knows when it judges an answer.
+type facts struct {
+	preauth.Till
+	unread error // of the store, while the checks asked it
+}
+
+// facts gathers what is known about ask. The store is asked only for what the
+// checks come to.
+func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (*facts, error) {
 	r, err := preauth.Open[*peerv1.Request](ask.RequestBytes)
 	if err != nil {
-		return preauth.Till{}, err
+		return nil, err
 	}
 	exposure, err := d.exposure(ctx, who)
 	if err != nil {
-		return preauth.Till{}, err
+		return nil, err
 	}
-	return preauth.Till{
+	f := &facts{Till: preauth.Till{
 		Trust: who.trust, Now: d.now(), Request: r, Customer: ask.Customer, Cancelled: ask.Cancel != "", Exposure: exposure,
-		Seen: func(id preauth.ID, counter uint32) (preauth.Hash, bool) {
-			h, ok, err := d.store.VoucherSeen(ctx, id, counter)
-			return h, ok || err != nil // what cannot be ruled out is refused
-		},
-		Guaranteed: func(id preauth.ID) int64 {
-			used, err := d.store.GuaranteeUsed(ctx, id)
-			if err != nil {
-				return int64(^uint64(0) >> 1) // nothing is left of it, as far as is known
-			}
-			return used
-		},
-	}, nil
+	}}
+	f.Seen = func(id preauth.ID, counter uint32) (preauth.Hash, bool) {
+		h, ok, err := d.store.VoucherSeen(ctx, id, counter)
+		f.unread = errors.Join(f.unread, err)
+		return h, ok
+	}
+	f.Guaranteed = func(id preauth.ID) int64 {
+		used, err := d.store.GuaranteeUsed(ctx, id)
+		f.unread = errors.Join(f.unread, err)
+		return used
+	}
+	return f, nil
 }
 
 // stepSale steps a payment by something that happened at the till or at the

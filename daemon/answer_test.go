@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -65,5 +66,44 @@ func TestRevokedSinceTheHandshake(t *testing.T) {
 	in, err := v.judge(t.Context(), b.Device, b.self.Load(), nil, store.Sale{}, &ask)
 	if err != nil || in.Event != payment.Refuse || in.Code != "DEVICE_REVOKED" {
 		t.Errorf("%s %s, %v", in.Event, in.Code, err)
+	}
+}
+
+// fickle is a context that has ended when it was asked so many times.
+type fickle struct {
+	context.Context
+	left int
+}
+
+func (f *fickle) Err() error {
+	if f.left--; f.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// What the store could not say, because the session ended meanwhile, is no
+// reason to refuse a voucher for good, and none to count it as not guaranteed:
+// nothing is decided.
+func TestNothingIsDecidedOnWhatWasNotRead(t *testing.T) {
+	b := newBench(t, asTill, nil)
+	ask, v := vouched(t, b)
+	unread := 0
+	for n := 0; ; n++ {
+		ctx, row := &fickle{t.Context(), n}, ask
+		in, err := v.judge(ctx, b.Device, b.self.Load(), nil, store.Sale{}, &row)
+		if err != nil {
+			unread++
+			continue
+		}
+		if in.Event != payment.Paid || in.Guaranteed != 12_00 {
+			t.Errorf("ended after %d: %s %s, %d guaranteed", n, in.Event, in.Code, in.Guaranteed)
+		}
+		if ctx.left >= 0 { // it lasted to the end
+			break
+		}
+	}
+	if unread < 3 {
+		t.Errorf("%d reads failed", unread)
 	}
 }

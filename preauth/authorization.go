@@ -196,10 +196,14 @@ func (a Authorization) before(b Authorization) bool {
 // Spendable returns what the device with the key spender can draw on, as the
 // tills will see it that hold the bundle of t: nothing that another backend
 // issued, or that was issued to another key. What the bundle revokes is
-// returned as voided.
+// returned as voided. What is voided or expired already is returned unjudged.
 func Spendable(all []Authorization, t Trust, spender PublicKey, now time.Time) []Authorization {
 	var own []Authorization
 	for _, a := range all {
+		if a.Status(now) != Available { // a device keeps all it ever had
+			own = append(own, a)
+			continue
+		}
 		_, err := t.PreauthCert(a.Cert.Bytes, now)
 		revoked := errors.Is(err, ErrVoided)
 		if err != nil && !revoked || PublicKey(a.Cert.Body.Spender) != spender {

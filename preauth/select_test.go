@@ -126,6 +126,9 @@ func TestSpendable(t *testing.T) {
 			if got, err := Select(both, testID("instrument"), r, 0, noon); err != nil || got.ID() != good.ID() {
 				t.Errorf("beside a good one: %s, %v", got.ID(), err)
 			}
+			if over := Spendable([]Authorization{tt.bad}, d.trust(t), testPub("customer"), noon.Add(48*time.Hour)); len(over) != 1 || over[0].Voided {
+				t.Errorf("after its end: %v", over)
+			}
 			alone := Spendable([]Authorization{tt.bad}, d.trust(t), testPub("customer"), noon)
 			if _, err := Select(alone, testID("instrument"), r, 0, noon); !errors.Is(err, tt.err) {
 				t.Errorf("alone: %v, want %v", err, tt.err)
