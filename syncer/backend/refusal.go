@@ -29,8 +29,10 @@ func refuseVoucher(it handed) string {
 		return preauth.Code(preauth.ErrAmount)
 	case !tipTaken(r.GetTip(), v.Tip):
 		return preauth.Code(preauth.ErrTip)
-	case total > c.PaymentMax || total > c.Limit:
+	case total > c.Limit:
 		return preauth.Code(preauth.ErrInsufficient)
+	case total > c.PaymentMax:
+		return preauth.Code(preauth.ErrLimitPayment)
 	case v.Counter < 1 || v.Counter > c.PaymentsMax || v.Remaining > c.Limit-total:
 		return preauth.Code(preauth.ErrVoucher)
 	}

@@ -207,7 +207,7 @@ func TestRefusesOnlyWhatTheTillCouldSee(t *testing.T) {
 		{"another currency", func(r *peerv1.Request) { r.Currency = "EUR" }, nil, says{"REJECTED", 0, 10_00, "CURRENCY_MISMATCH"}},
 		{"a tip where none is taken", func(r *peerv1.Request) { r.Tip = nil }, func(v *peerv1.Voucher) { v.Tip = 1 }, says{"REJECTED", 0, 10_01, "TIP_NOT_ALLOWED"}},
 		{"a tip above the bound", func(r *peerv1.Request) { r.Tip.Max = 1 }, func(v *peerv1.Voucher) { v.Tip = 2 }, says{"REJECTED", 0, 10_02, "TIP_NOT_ALLOWED"}},
-		{"above the payment maximum", nil, func(v *peerv1.Voucher) { v.Tip = 41_00 }, says{"REJECTED", 0, 51_00, "INSUFFICIENT_FUNDS"}},
+		{"above the payment maximum", nil, func(v *peerv1.Voucher) { v.Tip = 41_00 }, says{"REJECTED", 0, 51_00, "LIMIT_PAYMENT"}},
 		{"counter zero", nil, func(v *peerv1.Voucher) { v.Counter = 0 }, says{"REJECTED", 0, 10_00, "VOUCHER_INVALID"}},
 		{"counter above the maximum", nil, func(v *peerv1.Voucher) { v.Counter = 1001 }, says{"REJECTED", 0, 10_00, "VOUCHER_INVALID"}},
 		{"more remaining than can be", nil, func(v *peerv1.Voucher) { v.Remaining = 90_01 }, says{"REJECTED", 0, 10_00, "VOUCHER_INVALID"}},
