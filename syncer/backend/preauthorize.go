@@ -118,12 +118,13 @@ func (s *Server) reserve(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 // only so many are made a day.
 func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound preauth.Request, now time.Time) error {
 	if !bound.Zero() {
-		known, ok, err := t.request(bound.Hash)
-		if err == nil && ok && !known.cancelled.IsZero() {
-			err = fmt.Errorf("request %s: %w", bound.Hash, ErrRequestCancelled)
-		}
+		// Its till's Cancel may have come before the Request did.
+		cancelled, err := t.cancelBy(bound.Hash, preauth.ID(bound.Body.BusinessDeviceId))
 		if err != nil {
 			return err
+		}
+		if cancelled {
+			return fmt.Errorf("request %s: %w", bound.Hash, ErrRequestCancelled)
 		}
 		return t.use(boundHold, c.device.ID, now)
 	}

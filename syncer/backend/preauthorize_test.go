@@ -196,6 +196,8 @@ func TestBoundPreauthorizationIsRefused(t *testing.T) {
 	s := newStreet(t)
 	gone := s.till.ask(20_00).undo()
 	s.till.expect(gone.cancelled(), cancelled)
+	heard := s.till.ask(20_00).undo() // its Cancel is known, by a voucher that repeats it
+	s.other.expect(s.phone.preauthorize(s.card, 1_00).pay(s.other.ask(1_00), 0, repeating(heard)).take().claim(), settled(1_00))
 	forged := &deal{till: s.till, request: signed(t, newKey(t), s.till.ask(20_00).request.Body)}
 	strict := s.till.ask(20_00, func(r *peerv1.Request) { r.Tip = nil })
 	tests := []struct {
@@ -211,6 +213,7 @@ func TestBoundPreauthorizationIsRefused(t *testing.T) {
 		{"a forged request", forged, 20_00, "USD", "REQUEST_INVALID"},
 		{"a tip beyond any amount", s.till.ask(20_00), money.MaxMinor + 1, "USD", "AMOUNT_RANGE"},
 		{"a cancelled request", gone, 20_00, "USD", "REQUEST_CANCELLED"},
+		{"one whose Cancel came first", heard, 20_00, "USD", "REQUEST_CANCELLED"},
 		{"more than there is", s.till.ask(500_01), 500_01, "USD", "INSUFFICIENT_FUNDS"},
 	}
 	for _, tt := range tests {
