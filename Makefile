@@ -15,6 +15,9 @@ PKG   ?= ./...
 RACE  ?= ./...
 TIME  ?= 10s
 BENCH ?= .
+SEEDS ?= 100
+FROM  ?= 1
+WHOLE ?= false
 DEMO  ?=
 
 # The verifier and the machines: every statement of them is run by a test.
@@ -67,6 +70,10 @@ install: build ## install programs, units and the sample configuration below DES
 .PHONY: fuzz
 fuzz: prerequisites ## run every fuzz target for TIME
 	@tools/fuzz.sh "$(GO)" "$(TIME)"
+
+.PHONY: sim
+sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOLE=true prints all that happens
+	@GOGC=400 $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -whole=$(WHOLE)
 
 .PHONY: cover
 cover: prerequisites ## fail unless every statement of the verifier and the machines is tested
