@@ -88,8 +88,9 @@ type self struct {
 	trust preauth.Trust
 }
 
-// New returns the device over an open store. It fails if the store's identity
-// does not belong to the keys or contradicts itself.
+// New returns the device over an open store, in which what the restart has
+// ended is ended: nobody is ever shown it as open. It fails if the store's
+// identity does not belong to the keys or contradicts itself.
 func New(ctx context.Context, o Options) (*Device, error) {
 	d := &Device{opt: o, log: o.Logger, store: o.Store, started: time.Now(), fatal: make(chan error, 1)}
 	if d.log == nil {
@@ -118,6 +119,9 @@ func New(ctx context.Context, o Options) (*Device, error) {
 		Book: d, Logger: d.log, Splay: o.Splay, RetryMax: o.RetryMax, Now: d.now, Dial: o.DialBackend,
 	})
 	d.till, d.wallet = newTill(d), newWallet(d)
+	if err := d.recover(ctx); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -147,9 +151,6 @@ func (d *Device) whoIs(id store.Identity) (*self, error) {
 // store failed in the middle of a commit: the process must then exit and
 // learn from the reopened store what happened.
 func (d *Device) Run(ctx context.Context) error {
-	if err := d.recover(ctx); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.sync.Run(ctx) })
 	g.Go(func() error {
