@@ -35,8 +35,6 @@ func (m machine) judgeAdapter(adapter, reason, said string) finding {
 		return f
 	case catalogue.AdapterTimeout:
 		return m.silent(f, adapter)
-	case catalogue.AdapterDown:
-		return f.to("See what the radio says with `journalctl -u vipasod-radio -n 20`, and whether it runs with `systemctl status vipasod-radio`.")
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/daemon/catalogue"
 )
 
@@ -76,13 +77,26 @@ func TestJudgeAdapter(t *testing.T) {
 		{"no answer", catalogue.AdapterTimeout, "hci0", map[string]string{"sys/class/bluetooth/hci0/device": "-> ../../../1-1.2:1.0"},
 			"said; hci0 is device 1-1.2:1.0", "unplug it"},
 		{"no answer, and gone", catalogue.AdapterTimeout, "hci0", nil, "said", "unplug it"},
-		{"the radio process is not there", catalogue.AdapterDown, "radio", nil, "said", "systemctl status vipasod-radio"},
+		{"the radio process is not there", catalogue.AdapterDown, "radio", nil, "said", "journalctl"},
 		{"not configured", catalogue.AdapterNotConfigured, "", nil, "said", "[radio] adapter"},
 	} {
 		f := tree(t, tt.files).judgeAdapter(tt.adapter, tt.reason, "said")
 		next := firstOf(f.next, nextOf(f.reason))
 		if f.result != isFailed || f.reason != tt.reason || !strings.HasPrefix(f.detail, "said") || !strings.Contains(f.detail, tt.detail) || !strings.Contains(next, tt.next) {
 			t.Errorf("%s:\n%+v\nnext: %s\nwant %q and %q", tt.name, f, next, tt.detail, tt.next)
+		}
+	}
+}
+
+// TestDoctorAdapter: the doctor of a device with Bluetooth says more than its
+// radio does, that of a simulated one does not.
+func TestDoctorAdapter(t *testing.T) {
+	for driver, says := range map[string]string{"hci": "not there; this machine has ", "sim": "not there"} {
+		b := newBench(t, asTill, func(o *Options, _ *papers) { o.Driver = driver })
+		b.radio.set(link.Status{Adapter: "hci1", Reason: catalogue.AdapterMissing, Detail: "not there"})
+		c := diagnosis(t, b)["radio"]
+		if c.GetReason() != catalogue.AdapterMissing || !strings.HasPrefix(c.GetDetail(), says) || driver == "sim" && c.GetDetail() != says {
+			t.Errorf("%s: %v", driver, c)
 		}
 	}
 }

@@ -105,25 +105,44 @@ func TestProcessWall(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			done := filepath.Join(t.TempDir(), "done")
-			p := &radio.Process{Command: func() *exec.Cmd {
-				cmd := exec.Command(os.Args[0])
-				cmd.Env = append(os.Environ(), packetsEnv+"="+strings.Join(tt.packets, " "), doneEnv+"="+done, "LOGXI=*=OFF")
-				return cmd
-			}}
-			c := radio.NewClient(radio.Options{Dial: p.Dial})
-			t.Cleanup(func() { c.Close() })
-			ran := make(chan error, 1)
-			go func() { ran <- c.Run(t.Context()) }()
-			adv := link.Advertisement{On: true, ServiceData: link.Beacon{Version: 1, BaseHandle: link.DefaultBaseHandle}.Encode()}
-			if err := c.Advertise(t.Context(), adv); err != nil {
-				t.Fatal(err)
-			}
+			c, done := attacked(t, tt.packets)
 			appears(t, "the stranger", func() bool { _, err := os.Stat(done); return err == nil })
 			begin := time.Now()
 			appears(t, "another radio process", func() bool { s := c.Status(); return s.Up && s.Restarts > 0 })
 			t.Logf("service is back after %s", time.Since(begin).Round(time.Millisecond))
 		})
+	}
+}
+
+// attacked runs a radio process to which a stranger sends packets, and returns
+// its client and the file that exists once the stranger is there.
+func attacked(t *testing.T, packets []string) (c *radio.Client, done string) {
+	t.Helper()
+	done = filepath.Join(t.TempDir(), "done")
+	p := &radio.Process{Command: func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), packetsEnv+"="+strings.Join(packets, " "), doneEnv+"="+done, "LOGXI=*=OFF")
+		return cmd
+	}}
+	c = radio.NewClient(radio.Options{Dial: p.Dial})
+	t.Cleanup(func() { c.Close() })
+	ran := make(chan error, 1)
+	go func() { ran <- c.Run(t.Context()) }()
+	adv := link.Advertisement{On: true, ServiceData: link.Beacon{Version: 1, BaseHandle: link.DefaultBaseHandle}.Encode()}
+	if err := c.Advertise(t.Context(), adv); err != nil {
+		t.Fatal(err)
+	}
+	return c, done
+}
+
+// TestCountersCross: what the radio process refuses is counted where it is
+// shown, and the process stays.
+func TestCountersCross(t *testing.T) {
+	t.Parallel()
+	c, _ := attacked(t, []string{"020004001801"}) // P5
+	appears(t, "the count", func() bool { return c.Status().Refused["prepared write"] == 1 })
+	if s := c.Status(); s.Restarts != 0 || !s.Up {
+		t.Errorf("status %+v", s)
 	}
 }
 
