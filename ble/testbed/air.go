@@ -5,9 +5,17 @@
 // Modelled are legacy advertising and scanning, initiating, several links at a
 // time in both roles, buffer credits, fragmentation on the air, the connection
 // interval with a budget of packets per event, supervision timeouts, range and
-// signal strength per pair. Not modelled are channels, collisions, bit errors,
-// the scan window, clock drift, encryption, extended advertising and the
-// quirks of any vendor.
+// signal strength per pair.
+//
+// Not modelled are, of the radio: channels and hopping, collisions, bit errors
+// and what is sent again because of them, fading, how long a packet is on the
+// air, the windows in which a scanner is deaf, peripheral latency, clock drift.
+// Of the controller: encryption, pairing and bonding, resolving addresses, the
+// filter accept list, extended and periodic advertising, changes of PHY, a
+// limit on the number of links, one that cannot scan and initiate at a time,
+// firmware to load, errors and quirks of any vendor, USB. So a time measured
+// here is what programs, kernel and connection interval need, which a real air
+// adds to; and nothing here says how a phone behaves.
 //
 // Air decides and does nothing else: time is passed in, packets go out through
 // a callback. Bench runs an Air by the clock.
@@ -36,6 +44,13 @@ type Config struct {
 
 	// ConnectDelay is the least time from LE Create Connection to its end.
 	ConnectDelay time.Duration
+
+	// Group is part of all addresses, so that airs of one machine differ.
+	Group uint16
+
+	// Trace, if it is set, is told what happens on the air. It is called with
+	// the air locked and must neither wait nor use the air.
+	Trace func(Passage)
 
 	// Seed makes the delays of advertising events; equal seeds give equal runs.
 	Seed uint64
@@ -161,6 +176,21 @@ func (a *Air) Inject(controller int, packet []byte) {
 
 // Mute makes a controller deaf to its host, as when its firmware hangs.
 func (a *Air) Mute(controller int) { a.controllers[controller].mute = true }
+
+// Address returns a controller's public address.
+func (a *Air) Address(controller int) string {
+	return address{bytes: a.controllers[controller].public}.String()
+}
+
+// Shown returns the address that a controller advertises with, empty if it
+// does not advertise.
+func (a *Air) Shown(controller int) string {
+	c := a.controllers[controller]
+	if !c.adv.on {
+		return ""
+	}
+	return c.address(c.adv.own).String()
+}
 
 // Handles returns the connection handles of a controller's links, oldest first.
 func (a *Air) Handles(controller int) []uint16 {

@@ -3,6 +3,7 @@ package testbed
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -67,6 +68,34 @@ func (r *rig) connect() {
 	}
 	r.take(0)
 	r.take(1)
+}
+
+// TestTrace follows a link from its begin to its end.
+func TestTrace(t *testing.T) {
+	var seen []string
+	r := newRig(t, Config{Group: 0x0102, Trace: func(p Passage) {
+		seen = append(seen, fmt.Sprint(p.What, p.From, p.To, " ", hex.EncodeToString(p.Data)))
+	}})
+	if got := r.air.Address(1); got != "00:AA:01:01:02:01" {
+		t.Errorf("address %s", got)
+	}
+	r.host(1, "010520"+"06"+"060504030241")
+	r.host(1, "010620"+"0f"+"a000a0000001000000000000000700")
+	if got := r.air.Shown(1); got != "" {
+		t.Errorf("silent, and shows %s", got)
+	}
+	r.host(1, "010a200101")
+	if got := r.air.Shown(1); got != "41:02:03:04:05:06" {
+		t.Errorf("shows %s", got)
+	}
+	r.host(0, "010d2019"+"6000300000"+"01"+"060504030241"+"00"+"0c000c000000c80000000000")
+	r.pass(time.Second)
+	r.host(0, "02"+"4020"+"0700"+"03000400"+"0a0300")
+	r.host(1, "010604"+"03"+"500013")
+	want := []string{"1 0 1 ", "3 0 1 030004000a0300", "2 1 0 ", "2 0 1 "}
+	if !slices.Equal(seen, want) {
+		t.Errorf("saw %q, want %q", seen, want)
+	}
 }
 
 func TestReset(t *testing.T) {

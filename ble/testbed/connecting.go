@@ -59,6 +59,7 @@ func (a *Air) connect(central, peripheral *controller) {
 	l.ends[0] = &end{link: l, owner: central, handle: central.newHandle()}
 	l.ends[1] = &end{link: l, owner: peripheral, handle: peripheral.newHandle()}
 	l.ends[0].far, l.ends[1].far = l.ends[1], l.ends[0]
+	a.trace(Linked, central, peripheral, nil)
 	for role, e := range l.ends {
 		e.owner.links = append(e.owner.links, e)
 		peer := to

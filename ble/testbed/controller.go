@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -53,6 +54,12 @@ type address struct {
 	random bool
 }
 
+// String writes the address for people, the highest byte first.
+func (a address) String() string {
+	b := a.bytes
+	return fmt.Sprintf("%02X:%02X:%02X:%02X:%02X:%02X", b[5], b[4], b[3], b[2], b[1], b[0])
+}
+
 // kind is the address type on the wire.
 func (a address) kind() byte {
 	if a.random {
@@ -78,10 +85,11 @@ type controller struct {
 	mute       bool
 }
 
-// newController returns controller id with address 00:AA:01:00:00:id.
+// newController returns controller id with address 00:AA:01, then the group,
+// then id.
 func newController(a *Air, id int) *controller {
 	c := &controller{
-		air: a, id: id, public: [6]byte{byte(id), 0, 0, 1, 0xaa, 0},
+		air: a, id: id, public: [6]byte{byte(id), byte(a.cfg.Group), byte(a.cfg.Group >> 8), 1, 0xaa, 0},
 		nextHandle: firstHandle + uint16(id)*handlesPerControl,
 	}
 	c.reset()

@@ -96,6 +96,7 @@ func (e *end) carry(budget int) {
 		p := e.queue[0]
 		e.queue = e.queue[1:]
 		done++
+		e.link.air.trace(Passed, e.owner, e.far.owner, p.data)
 		for first := true; first || len(p.data) > 0; first = false {
 			n := min(len(p.data), e.owner.airLen)
 			e.far.receive(p.start && first, p.data[:n])
@@ -123,6 +124,7 @@ func (e *end) leave() {
 	e.gone = true
 	e.queue = nil
 	e.owner.links = slices.DeleteFunc(e.owner.links, func(x *end) bool { return x == e })
+	e.link.air.trace(Left, e.owner, e.far.owner, nil)
 }
 
 // end tells the host that the link has ended.
