@@ -4,6 +4,9 @@ package hci
 
 import (
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/vipaso/vipasod/ble/link"
@@ -63,12 +66,12 @@ func TestVMOpen(t *testing.T) {
 		}
 	}
 	first.Close() // the kernel blocks no adapter that is in use this way
-	block(t, true)
+	block(t, k.Names[0], true)
 	o.Adapter = k.Names[0]
 	if _, err := Open(t.Context(), o); reasonOf(err) != reasonRfkill {
 		t.Errorf("switched off: %v", err)
 	}
-	block(t, false)
+	block(t, k.Names[0], false)
 	if first, err = Open(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -81,16 +84,28 @@ func TestVMOpen(t *testing.T) {
 	}
 }
 
-// block switches all Bluetooth off, or on again, as airplane mode does: it
+// block switches one adapter off, or on again, as a switch of its own would: it
 // writes a struct rfkill_event to /dev/rfkill.
-func block(t *testing.T, off bool) {
+func block(t *testing.T, adapter string, off bool) {
 	t.Helper()
+	switches, err := filepath.Glob("/sys/class/bluetooth/" + adapter + "/rfkill*/index")
+	if err != nil || len(switches) != 1 {
+		t.Fatalf("%s has switches %v: %v", adapter, switches, err)
+	}
+	text, err := os.ReadFile(switches[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	soft := byte(0)
 	if off {
 		soft = 1
 	}
-	const bluetooth, changeAll = 2, 3
-	if err := os.WriteFile("/dev/rfkill", []byte{0, 0, 0, 0, bluetooth, changeAll, soft, 0}, 0); err != nil {
+	const bluetooth, change = 2, 2
+	if err := os.WriteFile("/dev/rfkill", []byte{byte(index), 0, 0, 0, bluetooth, change, soft, 0}, 0); err != nil {
 		t.Fatal(err)
 	}
 }
