@@ -4,6 +4,8 @@ package main_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -12,15 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/vipaso/vipasod/ble/testbed"
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
+	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
-// airwaves are virtual adapters of this machine's kernel: the first is the
-// till's.
-func airwaves(t *testing.T, n int) *testbed.Kernel {
+// airwaves are virtual adapters of this machine's kernel, with an air of their
+// own and the pace of a real one. The first is the till's.
+func airwaves(t *testing.T, n int, trace func(testbed.Passage)) *testbed.Kernel {
 	t.Helper()
-	k, err := testbed.NewKernel(testbed.Config{Paced: true}, n)
+	k, err := testbed.NewKernel(testbed.Config{Paced: true, Group: uint16(1 + rand.N(0xffff)), Trace: trace}, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,41 +35,69 @@ func airwaves(t *testing.T, n int) *testbed.Kernel {
 	return k
 }
 
+// publicAddress is how a device's configuration names its adapter.
+func publicAddress(k *testbed.Kernel, controller int) (address string) {
+	k.Do(func(air *testbed.Air) { address = air.Address(controller) })
+	return address
+}
+
 // newBluetoothShop is newShop with an adapter for each device.
 func newBluetoothShop(t *testing.T, k *testbed.Kernel, names ...string) *shop {
 	t.Helper()
 	s := &shop{world: newWorld(t)}
 	s.startBackend(t)
-	device := func(role, name string, adapter int) *device {
-		d := s.device(t, role, name, quick)
-		d.configure(t, fmt.Sprintf("role = %q\ndisplay_name = %q\n%s[radio]\nadapter = \"addr:00:AA:01:00:00:%02X\"\n[store]\ndir = %q\n[grpc]\nsocket = %q\n",
-			role, "Device "+name, quick, adapter, d.dir, d.socket))
-		d.start(t)
-		d.enroll(t)
-		eventually(t, patience, name+" has its adapter", func() (bool, string) {
-			r := d.status(t).GetRadio()
-			return r.GetReady(), r.GetReason() + " " + r.GetDetail()
-		})
-		return d
-	}
-	s.till = device("business", "till", 0)
+	s.till = s.bluetoothDevice(t, k, "business", "till", 0, "")
 	for i, name := range names {
-		c := device("customer", name, 1+i)
+		s.customers = append(s.customers, s.bluetoothDevice(t, k, "customer", name, 1+i, ""))
+	}
+	s.openBluetooth(t)
+	return s
+}
+
+// bluetoothDevice returns a device that owns an adapter, by itself or through
+// the radio process behind a socket. It is not started.
+func (w *world) bluetoothDevice(t *testing.T, k *testbed.Kernel, role, name string, controller int, socket string) *device {
+	t.Helper()
+	d := w.device(t, role, name, quick)
+	d.configure(t, fmt.Sprintf("role = %q\ndisplay_name = %q\n%s[radio]\nadapter = \"addr:%s\"\nsocket = %q\n[store]\ndir = %q\n[grpc]\nsocket = %q\n",
+		role, "Device "+name, quick, publicAddress(k, controller), socket, d.dir, d.socket))
+	return d
+}
+
+// openBluetooth starts all devices, enrolls them and takes the network away.
+func (s *shop) openBluetooth(t *testing.T) {
+	t.Helper()
+	s.till.start(t)
+	s.till.enroll(t)
+	for _, c := range s.customers {
+		c.start(t)
+		c.enroll(t)
 		c.fund(t, "100.00")
-		s.customers = append(s.customers, c)
+	}
+	for _, d := range append([]*device{s.till}, s.customers...) {
+		d.hasAdapter(t)
 	}
 	if code := s.backend.stop(t); code != 0 {
 		t.Fatalf("backend: exit %d", code)
 	}
-	return s
+}
+
+func (d *device) hasAdapter(t *testing.T) {
+	t.Helper()
+	d.radioBecomes(t, "has its adapter", (*devicev1.RadioStatus).GetReady)
 }
 
 // radioProcess returns the process that owns the adapter of a device.
 func (d *device) radioProcess(t *testing.T) int {
 	t.Helper()
-	pid := 0
-	eventually(t, patience, d.name+" has a radio process", func() (bool, string) {
-		children := childrenOf(t, d.daemon.cmd.Process.Pid)
+	return onlyChild(t, d.daemon)
+}
+
+// onlyChild returns the child of a process, as soon as there is one.
+func onlyChild(t *testing.T, p *process) (pid int) {
+	t.Helper()
+	eventually(t, patience, p.name+" has a child", func() (bool, string) {
+		children := childrenOf(t, p.cmd.Process.Pid)
 		if len(children) == 1 {
 			pid = children[0]
 		}
@@ -95,241 +130,87 @@ func childrenOf(t *testing.T, parent int) (children []int) {
 	return children
 }
 
-// TestVMPayment: two daemons pay over the kernel's Bluetooth with no network,
-// and settle afterwards.
-func TestVMPayment(t *testing.T) {
-	s := newBluetoothShop(t, airwaves(t, 2), "ann")
-	ann := s.customers[0]
-	listening := ann.accepting(t)
-	id := s.till.request(t, "12.00", "--timeout", "30s").GetPaymentId()
-	listening.event(t, "payment_successful", id)
-	ann.holds(t, "0.00", "12.00", "88.00")
-	s.startBackend(t)
-	s.till.becomes(t, id, settled)
-	ann.becomes(t, id, settled)
-	ann.holds(t, "12.00", "0.00", "88.00")
-	s.settledOnce(t, s.till, ann, id, "12.00")
+// kill9 ends a process with no chance to do anything.
+func kill9(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %d: %v", pid, err)
+	}
 }
 
-// TestVMRace: three customers are linked at a time, and one pays.
-func TestVMRace(t *testing.T) {
-	s := newBluetoothShop(t, airwaves(t, 4), "ann", "ben", "cleo")
-	var listening []*process
-	for _, c := range s.customers {
-		listening = append(listening, c.accepting(t, "--after", "1500ms"))
-	}
-	id := s.till.request(t, "5.00", "--timeout", "30s").GetPaymentId()
-	for _, p := range listening {
-		p.event(t, "payment_request_received", id)
-	}
-	winners := 0
-	for i, c := range s.customers {
-		var state string
-		eventually(t, patience, c.name+" knows", func() (bool, string) {
-			state = c.payment(t, id).GetState().String()
-			return strings.HasSuffix(state, "PROVISIONAL") || strings.HasSuffix(state, "OTHER_PAID"), state
-		})
-		if strings.HasSuffix(state, "PROVISIONAL") {
-			winners++
-			listening[i].event(t, "payment_successful", id)
-		} else {
-			listening[i].event(t, "another_user_paid", id)
+// figure puts a line into the table that the run ends with.
+func figure(t *testing.T, what, format string, args ...any) {
+	t.Helper()
+	t.Logf("[figure] %s\t%s", what, fmt.Sprintf(format, args...))
+}
+
+// spread is the figure of how long something took, many times.
+func spread(t *testing.T, what string, took []time.Duration) {
+	t.Helper()
+	took = slices.Sorted(slices.Values(took))
+	n := len(took)
+	figure(t, what, "median %s, 95%% %s, longest %s, of %d",
+		milliseconds(took[n/2]), milliseconds(took[n*95/100]), milliseconds(took[n-1]), n)
+}
+
+func milliseconds(d time.Duration) string { return d.Round(time.Millisecond).String() }
+
+// troubles returns a function that tells what has happened to a device's radio
+// since.
+func (d *device) troubles(t *testing.T) func() string {
+	t.Helper()
+	before := d.radio(t)
+	return func() string {
+		t.Helper()
+		now := d.radio(t)
+		var parts []string
+		if n := now.GetRestarts() - before.GetRestarts(); n > 0 {
+			parts = append(parts, fmt.Sprintf("radio process replaced %d×", n))
 		}
-	}
-	if winners != 1 {
-		t.Errorf("%d customers have paid", winners)
-	}
-}
-
-// TestVMManyPayments: one after the other, as on a busy day.
-func TestVMManyPayments(t *testing.T) {
-	const count = 50
-	s := newBluetoothShop(t, airwaves(t, 2), "ann")
-	ann := s.customers[0]
-	log := ann.follow(t, "listen", "--types", "payment_request_received,payment_accepted,payment_successful")
-	ann.accepting(t)
-	var whole, shown, paid []time.Duration
-	for range count {
-		begin := time.Now()
-		id := s.till.request(t, "1.00", "--timeout", "30s").GetPaymentId()
-		whole = append(whole, time.Since(begin))
-		_, received := log.event(t, "payment_request_received", id)
-		_, accepted := log.event(t, "payment_accepted", id)
-		_, successful := log.event(t, "payment_successful", id)
-		shown = append(shown, received.GetTime().AsTime().Sub(begin))
-		paid = append(paid, successful.GetTime().AsTime().Sub(accepted.GetTime().AsTime()))
-	}
-	for name, took := range map[string][]time.Duration{
-		"command to end": whole, "command to request shown": shown, "acceptance to receipt": paid,
-	} {
-		slices.Sort(took)
-		t.Logf("%d payments, from %s: median %s, 95%% %s, longest %s", count, name,
-			took[count/2].Round(time.Millisecond), took[count*95/100].Round(time.Millisecond), took[count-1].Round(time.Millisecond))
-	}
-	ann.holds(t, "0.00", "50.00", "50.00")
-}
-
-// TestVMRadioKilled: the radio process of either side dies while the customer
-// decides, and is back before the customer has.
-func TestVMRadioKilled(t *testing.T) {
-	for name, victim := range map[string]func(*shop) *device{
-		"till":     func(s *shop) *device { return s.till },
-		"customer": func(s *shop) *device { return s.customers[0] },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newBluetoothShop(t, airwaves(t, 2), "ann")
-			ann := s.customers[0]
-			listening := ann.accepting(t, "--after", "2s")
-			asked := s.till.follow(t, "pay", "request", "7.00", "USD", "--timeout", "60s")
-			listening.await(t, "request", func(l string) bool {
-				return strings.Contains(l, "ayment_request_received") || strings.Contains(l, "aymentRequestReceived")
-			})
-			pid := victim(s).radioProcess(t)
-			begin := time.Now()
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, patience, "another radio process", func() (bool, string) {
-				st := victim(s).status(t).GetRadio()
-				return st.GetReady() && st.GetRestarts() > 0, st.String()
-			})
-			t.Logf("radio of the %s ready again after %s", name, time.Since(begin).Round(time.Millisecond))
-			if code := asked.exit(t); code != 0 {
-				t.Fatalf("pay request: exit %d: %s", code, asked.err.text())
-			}
-			ann.holds(t, "0.00", "7.00", "93.00")
-		})
-	}
-}
-
-// TestVMUnplugged: an adapter is taken away and comes back.
-func TestVMUnplugged(t *testing.T) {
-	k := airwaves(t, 2)
-	s := newBluetoothShop(t, k, "ann")
-	s.customers[0].accepting(t)
-	s.till.request(t, "3.00", "--timeout", "30s")
-	if err := k.Unplug(0); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, patience, "the till says so", func() (bool, string) {
-		r := s.till.status(t).GetRadio()
-		return !r.GetReady() && r.GetReason() == "ADAPTER_MISSING", r.String()
-	})
-	if err := k.Plug(0); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, patience, "the till has its adapter", func() (bool, string) {
-		r := s.till.status(t).GetRadio()
-		return r.GetReady(), r.String()
-	})
-	s.till.request(t, "4.00", "--timeout", "30s")
-	s.customers[0].holds(t, "0.00", "7.00", "93.00")
-}
-
-// TestVMKilledAtEachStep kills a daemon or its radio process as soon as a step
-// of a payment is stored. By the air alone each payment is made once.
-func TestVMKilledAtEachStep(t *testing.T) {
-	s := newBluetoothShop(t, airwaves(t, 2), "ann")
-	ann := s.customers[0]
-	ann.accepting(t)
-	radio := func(d *device) func(*testing.T) {
-		return func(t *testing.T) {
-			if err := syscall.Kill(d.radioProcess(t), syscall.SIGKILL); err != nil {
-				t.Error(err)
+		for _, what := range slices.Sorted(maps.Keys(now.GetRefused())) {
+			if n := now.GetRefused()[what] - before.GetRefused()[what]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%q %d×", what, n))
 			}
 		}
+		return strings.Join(parts, ", ")
 	}
-	count := 0
-	for _, step := range []struct {
-		name   string
-		kill   func(*testing.T)
-		stores *device
-		event  string
-	}{
-		{"the till, when the request is shown", s.till.restart, ann, "payment_request_received"},
-		{"the customer, when the request is shown", ann.restart, ann, "payment_request_received"},
-		{"the till, when the customer has promised", s.till.restart, ann, "payment_accepted"},
-		{"the customer, when it has promised", ann.restart, ann, "payment_accepted"},
-		{"the customer, when the till has the voucher", ann.restart, s.till, "payment_successful"},
-		{"the till's radio, when the request is shown", radio(s.till), ann, "payment_request_received"},
-		{"the customer's radio, when it has promised", radio(ann), ann, "payment_accepted"},
-		{"the till's radio, when it has the voucher", radio(s.till), s.till, "payment_successful"},
-	} {
-		t.Run(step.name, func(t *testing.T) {
-			log := step.stores.follow(t, "listen", "--after", last(t, step.stores), "--types", step.event)
-			asking := s.till.follow(t, "pay", "request", "10.00", "USD", "--timeout", "60s")
-			log.event(t, step.event, "")
-			begin := time.Now()
-			step.kill(t)
-			if code := asking.exit(t); code != 0 {
-				t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
-			}
-			id := read[paymentv1.Payment](t, asking.out.text()).GetPaymentId()
-			ann.becomes(t, id, provisional)
-			count++
-			t.Logf("both have the end of it after %s", time.Since(begin).Round(time.Millisecond))
-		})
-	}
-	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 10*count), fmt.Sprintf("%d.00", 100-10*count))
-	s.startBackend(t)
-	for _, p := range s.till.payments(t) {
-		s.till.becomes(t, p.GetPaymentId(), settled)
-		ann.becomes(t, p.GetPaymentId(), settled)
-		s.settledOnce(t, s.till, ann, p.GetPaymentId(), "10.00")
-	}
-	s.sound(t)
 }
 
-// TestVMHostile breaks the radio process of either side, by radio and while
-// the customer decides: the payment is made all the same, and once.
-func TestVMHostile(t *testing.T) {
-	k := airwaves(t, 2)
-	s := newBluetoothShop(t, k, "ann")
-	ann := s.customers[0]
-	ann.accepting(t, "--after", "1500ms")
-	fragment := func(handle uint16, data ...byte) []byte { // the first of an L2CAP packet
-		return append([]byte{2, byte(handle), byte(handle>>8) | 0x20, byte(len(data)), 0}, data...)
+// radio is the state of a device's radio.
+func (d *device) radio(t *testing.T) (now *devicev1.RadioStatus) {
+	t.Helper()
+	d.radioBecomes(t, "an answer", func(r *devicev1.RadioStatus) bool { now = r; return true })
+	return now
+}
+
+// radioBecomes waits until a device's radio is as ok wants it. No program is
+// started for each look: that would keep a small machine busy.
+func (d *device) radioBecomes(t *testing.T, what string, ok func(*devicev1.RadioStatus) bool) {
+	t.Helper()
+	c := devicev1.NewDeviceServiceClient(d.api(t))
+	eventually(t, patience, d.name+": "+what, func() (bool, string) {
+		answer, err := c.GetStatus(t.Context(), &devicev1.GetStatusRequest{}, grpc.WaitForReady(true))
+		if err != nil {
+			return false, err.Error()
+		}
+		r := answer.GetStatus().GetRadio()
+		return ok(r), r.String()
+	})
+}
+
+// reaches waits until a payment is in a state on this device, as becomes does.
+func (d *device) reaches(t *testing.T, id string, want paymentv1.PaymentState) {
+	t.Helper()
+	fetch := customerv1.NewCustomerServiceClient(d.api(t)).FetchPayment
+	if d.role == "business" {
+		fetch = businessv1.NewBusinessServiceClient(d.api(t)).FetchPayment
 	}
-	count := 0
-	for _, attack := range []struct {
-		name   string
-		victim int // controller
-		data   []byte
-		times  int
-	}{
-		{"a fragment of 2 bytes to the till", 0, []byte{1, 0}, 1},
-		{"a fragment of 2 bytes to the customer", 1, []byte{1, 0}, 1},
-		{"a signal beyond its packet to the customer", 1, []byte{4, 0, 5, 0, 6, 1, 0xff, 0xff}, 1},
-		{"fragments that are never continued to the customer", 1, []byte{0x64, 0, 4, 0, 1}, 60},
-		{"fragments that are never continued to the till", 0, []byte{0x64, 0, 4, 0, 1}, 60},
-		{"an execute without prepare to the customer", 1, []byte{2, 0, 4, 0, 0x18, 1}, 1},
-		{"an empty PDU to the till", 0, []byte{0, 0, 4, 0}, 1},
-	} {
-		t.Run(attack.name, func(t *testing.T) {
-			log := ann.follow(t, "listen", "--after", last(t, ann), "--types", "payment_request_received")
-			asking := s.till.follow(t, "pay", "request", "5.00", "USD", "--timeout", "60s")
-			log.event(t, "payment_request_received", "")
-			begin := time.Now()
-			k.Do(func(air *testbed.Air) {
-				for _, handle := range air.Handles(attack.victim) {
-					for range attack.times {
-						air.Inject(attack.victim, fragment(handle, attack.data...))
-					}
-				}
-			})
-			if code := asking.exit(t); code != 0 {
-				t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
-			}
-			ann.becomes(t, read[paymentv1.Payment](t, asking.out.text()).GetPaymentId(), provisional)
-			count++
-			t.Logf("paid %s after the attack", time.Since(begin).Round(time.Millisecond))
-			for _, d := range []*device{s.till, ann} {
-				if !d.daemon.running() {
-					t.Errorf("%s is dead", d.name)
-				}
-			}
-		})
-	}
-	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 5*count), fmt.Sprintf("%d.00", 100-5*count))
-	t.Logf("restarts of the radio process: till %d, customer %d", s.till.status(t).GetRadio().GetRestarts(), ann.status(t).GetRadio().GetRestarts())
+	eventually(t, 3*patience, d.name+" has "+want.String(), func() (bool, string) {
+		answer, err := fetch(t.Context(), &paymentv1.FetchPaymentRequest{PaymentId: id}, grpc.WaitForReady(true))
+		if err != nil {
+			return false, err.Error()
+		}
+		got := answer.GetPayment().GetState()
+		return got == want, got.String()
+	})
 }
