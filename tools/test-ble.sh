@@ -17,32 +17,45 @@ mkdir -p "$CACHE"
 say() { printf '[test-ble %d s] %s\n' "$SECONDS" "$*"; }
 
 install_packages() {
-	local missing=() sudo=
+	local missing=()
 	command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
 	[ -x /bin/busybox ] || missing+=(busybox-static)
 	command -v cpio >/dev/null || missing+=(cpio)
 	command -v xz >/dev/null || missing+=(xz-utils)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	say "installing ${missing[*]}"
-	[ "$(id -u)" = 0 ] || sudo=sudo
-	$sudo apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "${missing[@]}" >"$CACHE/apt.log" 2>&1
+	refresh
+	DEBIAN_FRONTEND=noninteractive $(root) apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "${missing[@]}" >"$CACHE/apt.log" 2>&1
 }
+
+root() { [ "$(id -u)" = 0 ] || echo sudo; }
+
+# The package lists, once: an old one names what can no longer be downloaded.
+refresh() {
+	[ -z "${REFRESHED:-}" ] || return 0
+	$(root) apt-get -o DPkg::Lock::Timeout=300 -qq update
+	REFRESHED=1
+}
+
+download() { (cd "$1" && shift && apt-get -qq -o APT::Sandbox::User=root download "$@"); }
+
+kernel_package() { apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: *\(linux-image-[^ ]*\).*/\1/p' | head -n 1; }
 
 # Debian's kernel, unpacked and not installed. The one for clouds has no
 # Bluetooth. QEMU unpacks a compressed kernel at a tenth of our speed.
 unpack_kernel() {
-	local package
-	package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: *\(linux-image-[^ ]*\).*/\1/p' | head -n 1)
-	KERNEL=$CACHE/$package
+	KERNEL=$CACHE/$(kernel_package)
 	[ ! -e "$KERNEL/complete" ] || return 0
-	say "kernel $package"
-	rm -rf "$KERNEL"
+	refresh
+	KERNEL=$CACHE/$(kernel_package)
+	say "kernel ${KERNEL##*/}"
+	rm -rf "$CACHE"/linux-image-*
 	mkdir -p "$KERNEL/tree"
-	(cd "$KERNEL" && apt-get -qq -o APT::Sandbox::User=root download "$package")
+	download "$KERNEL" "${KERNEL##*/}"
 	dpkg --fsys-tarfile "$KERNEL"/*.deb | tar -C "$KERNEL/tree" -x --wildcards './boot/vmlinuz-*' \
 		'*/kernel/net/bluetooth/bluetooth.ko*' '*/kernel/drivers/bluetooth/hci_vhci.ko*' \
-		'*/kernel/net/rfkill/rfkill.ko*' '*/kernel/crypto/ecc.ko*' '*/kernel/crypto/ecdh_generic.ko*' '*/kernel/lib/crc16.ko*'
+		'*/kernel/net/rfkill/rfkill.ko*' '*/kernel/crypto/ecc.ko*' '*/kernel/crypto/ecdh_generic.ko*' '*/kernel/lib/crc16.ko*' \
+		'*/kernel/crypto/cmac.ko*'
 	rm -f "$KERNEL"/*.deb
 	find "$KERNEL/tree" -name '*.ko.xz' -exec xz -d {} +
 	local image offset
@@ -52,6 +65,26 @@ unpack_kernel() {
 		[ -s "$KERNEL/vmlinux" ] || cp "$image" "$KERNEL/vmlinux"
 	fi
 	touch "$KERNEL/complete"
+}
+
+bluez_version() { apt-cache show --no-all-versions bluez | sed -n 's/^Version: //p'; }
+
+# BlueZ's tools and what they are linked with, unpacked and not installed.
+unpack_bluez() {
+	BLUEZ=$CACHE/bluez-$(bluez_version)
+	[ ! -e "$BLUEZ/complete" ] || return 0
+	refresh
+	BLUEZ=$CACHE/bluez-$(bluez_version)
+	say "${BLUEZ##*/}"
+	rm -rf "$CACHE"/bluez-*
+	mkdir -p "$BLUEZ"/{packages,all,tree}
+	download "$BLUEZ/packages" bluez libc6 libglib2.0-0 libpcre2-8-0 libreadline8 libtinfo6
+	local package
+	for package in "$BLUEZ"/packages/*.deb; do dpkg -x "$package" "$BLUEZ/all"; done
+	(cd "$BLUEZ/all" && cp -a --parents usr/bin/{btmgmt,gatttool} bin/hciconfig lib64 \
+		lib/*/{ld-linux-x86-64,libc,libm,libreadline,libtinfo}.so.* usr/lib/*/{libglib-2.0,libpcre2-8}.so.* "$BLUEZ/tree")
+	rm -rf "$BLUEZ/packages" "$BLUEZ/all"
+	touch "$BLUEZ/complete"
 }
 
 # The programs and the tests, linked statically: the machine has no libraries.
@@ -65,6 +98,7 @@ build_programs() {
 
 make_root() {
 	mkdir -p "$ROOT"/{bin,dev,proc,sys,tmp,modules,programs,tests,etc}
+	cp -a "$BLUEZ/tree/." "$ROOT/"
 	cp /bin/busybox "$ROOT/bin/busybox"
 	ln -s busybox "$ROOT/bin/sh"
 	find "$KERNEL/tree" -name '*.ko' -exec cp {} "$ROOT/modules/" \;
@@ -77,7 +111,7 @@ make_root() {
 			/bin/busybox --install -s /bin
 			mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 			ip link set lo up
-			for m in ecc ecdh_generic crc16 rfkill bluetooth hci_vhci; do [ ! -e /modules/$m.ko ] || insmod /modules/$m.ko; done
+			for m in ecc ecdh_generic cmac crc16 rfkill bluetooth hci_vhci; do [ ! -e /modules/$m.ko ] || insmod /modules/$m.ko; done
 			echo "[machine] up after $(cut -d' ' -f1 /proc/uptime) s, kernel $(uname -r)"
 			export LOGXI='*=OFF' HOME=/tmp TMPDIR=/tmp VIPASO_PROGRAMS=/programs
 			failed=0
@@ -87,8 +121,12 @@ make_root() {
 		else
 			printf 'run=%q\n' "$RUN"
 			cat <<-'INIT'
-				/tests/adapter -test.v -test.run "TestVM.*$run" || failed=1
-				/tests/programs -test.v -test.run "TestVM.*$run" || failed=1
+				# Figures are taken with nothing beside them.
+				/tests/programs -test.v -test.run "TestVM.*$run" -test.skip 'TestVM[^F]' || failed=1
+				/tests/adapter -test.v -test.run "TestVM.*$run" >/tmp/adapter 2>&1 & adapter=$!
+				/tests/programs -test.v -test.parallel 3 -test.run "TestVM.*$run" -test.skip TestVMFigures || failed=1
+				wait $adapter || failed=1
+				cat /tmp/adapter
 			INIT
 		fi
 		cat <<-'INIT'
@@ -111,6 +149,7 @@ boot() {
 		-serial mon:stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$KERNEL/vmlinux" -initrd "$WORK/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr nowatchdog rcupdate.rcu_cpu_stall_suppress=1 cryptomgr.notests=1" \
 		<"$input" | sed -u 's|\r||g' | tee "$CACHE/console.log" || status=${PIPESTATUS[0]}
+	table
 	# isa-debug-exit ends QEMU with 2n+1.
 	case $status in
 	1) say "passed" ;;
@@ -119,8 +158,15 @@ boot() {
 	esac
 }
 
+# What was measured, from the lines of the tests.
+table() {
+	LC_ALL=C grep -ao '\[figure\] .*' "$CACHE/console.log" | sed 's/^\[figure\] //' |
+		awk -F '\t' 'BEGIN { print "\nmeasured over virtual controllers, with the pace of a connection interval:" } { printf "  %-58s %s\n", $1, $2 } END { print "" }' || true
+}
+
 install_packages
 unpack_kernel
+unpack_bluez
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 ROOT=$WORK/root
