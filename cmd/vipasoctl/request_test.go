@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -118,11 +117,30 @@ func TestRequestLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	s := &asking{app: a, req: &businessv1.SendPaymentRequestViaBleRequest{}, opened: make(chan string, 1)}
-	if err := s.run(ctx); exitCode(err) != 3 {
+	ctx := expiring{t.Context(), make(chan struct{})}
+	s, end := &asking{app: a, req: &businessv1.SendPaymentRequestViaBleRequest{}, opened: make(chan string, 1)}, make(chan error, 1)
+	go func() { end <- s.run(ctx) }()
+	eventually(t, func() bool { return c.refusal.Load() != nil }) // it asks again, and nobody is there
+	close(ctx.over)
+	if err := await(t, end); exitCode(err) != 3 {
 		t.Errorf("run = %v, exit %d", err, exitCode(err))
+	}
+}
+
+// expiring is a context whose time runs out when over is closed.
+type expiring struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e expiring) Done() <-chan struct{} { return e.over }
+
+func (e expiring) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
 	}
 }
 
