@@ -14,7 +14,6 @@ import (
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 
-	"github.com/vipaso/vipasod/ble/sim"
 	"github.com/vipaso/vipasod/preauth"
 )
 
@@ -24,7 +23,7 @@ import (
 // verifications. Both are run in turn; the ratio of their medians is what
 // counts, the times are not.
 func BenchmarkPay(b *testing.B) {
-	r := newRig(b, sim.Conditions{})
+	r := newRig(b)
 	till := r.till("till")
 	ann, card := r.payer("ann", "")
 	instrument, err := preauth.ParseID(card)

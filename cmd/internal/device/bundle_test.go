@@ -6,7 +6,6 @@ import (
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 
-	"github.com/vipaso/vipasod/ble/sim"
 	"github.com/vipaso/vipasod/preauth"
 )
 
@@ -19,34 +18,35 @@ func TestBundlesPassOn(t *testing.T) {
 }
 
 func bundlePassesOn(t *testing.T, fromTill bool) {
-	r := newRig(t, sim.Conditions{})
-	till := r.till("till")
-	ann, card := r.payer("ann", "40.00")
-	lost, _ := r.payer("lost", "")
-	knows, learns := ann, till
-	if fromTill {
-		knows, learns = till, ann
-	}
-	setOffline(true, learns)
-	id, err := preauth.ParseID(lost.status().GetIdentity().GetDeviceId())
-	r.must(err)
-	r.must(r.admin.RevokeDevice(r.ctx, id))
-	r.settled(knows)
-	epoch := knows.status().GetBackend().GetBundleEpoch()
-	if before := learns.status().GetBackend().GetBundleEpoch(); epoch <= before {
-		t.Fatalf("epoch %d at one, %d at the other before the payment", epoch, before)
-	}
-	setOffline(true, knows)
-	events := ann.listen(r.ctx)
-	for _, amount := range []string{"2.00", "3.00"} { // then with nothing to pass on
-		result := till.request(amount, offline)
-		ann.accept(r.received(events), card)
-		if got := r.result(result); got.GetPaymentSuccessful() == nil {
-			t.Fatal(got)
+	play(t, func(t *testing.T, r *rig) {
+		till := r.till("till")
+		ann, card := r.payer("ann", "40.00")
+		lost, _ := r.payer("lost", "")
+		knows, learns := ann, till
+		if fromTill {
+			knows, learns = till, ann
 		}
-		learns.learns(epoch)
-	}
-	r.balanced(nil, till, ann)
+		setOffline(true, learns)
+		id, err := preauth.ParseID(lost.status().GetIdentity().GetDeviceId())
+		r.must(err)
+		r.must(r.admin.RevokeDevice(r.ctx, id))
+		r.settled(knows)
+		epoch := knows.status().GetBackend().GetBundleEpoch()
+		if before := learns.status().GetBackend().GetBundleEpoch(); epoch <= before {
+			t.Fatalf("epoch %d at one, %d at the other before the payment", epoch, before)
+		}
+		setOffline(true, knows)
+		events := ann.listen(r.ctx)
+		for _, amount := range []string{"2.00", "3.00"} { // then with nothing to pass on
+			result := till.request(amount, offline)
+			ann.accept(r.received(events), card)
+			if got := r.result(result); got.GetPaymentSuccessful() == nil {
+				t.Fatal(got)
+			}
+			learns.learns(epoch)
+		}
+		r.balanced(nil, till, ann)
+	})
 }
 
 func (p *party) status() *devicev1.Status {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,12 +33,12 @@ import (
 )
 
 // rig is a backend, an air and devices, all in this process, over real files,
-// real TLS and the real local API.
+// real TLS and the real local API. Only the wires are in memory.
 type rig struct {
 	t     testing.TB
 	ctx   context.Context
 	dir   string
-	url   string
+	port  *bufconn.Listener // of the backend
 	admin server.Admin
 	air   *sim.Air
 	cut   bool // devices start without a network
@@ -57,16 +58,27 @@ type party struct {
 	customer customerv1.CustomerServiceClient
 }
 
-func newRig(t testing.TB, conditions sim.Conditions) *rig {
-	t.Cleanup(func() { noGoroutines(t) })
+// wire is how much a connection in memory holds: enough that nobody waits for
+// a reader while holding a lock.
+const wire = 1 << 20
+
+// play runs a test in a bubble: its time is virtual, so a machine that is slow
+// or busy is no different from another, and what has to come within some time
+// does or does not. Nothing of a device may be left running at the end.
+func play(t *testing.T, test func(*testing.T, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newRig(t)) })
+}
+
+func newRig(t testing.TB) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), air: sim.NewAir(1, conditions)}
+	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), port: bufconn.Listen(wire), air: sim.NewAir(1, sim.Conditions{})}
 	t.Cleanup(func() { _ = r.air.Close() })
-	ready, done := make(chan net.Addr, 1), make(chan error, 1)
+	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- backend.Serve(ctx, backend.Options{
-			Dir: filepath.Join(r.dir, "backend"), Listen: "127.0.0.1:0",
-			Ready: func(a net.Addr) { ready <- a },
+			Dir: filepath.Join(r.dir, "backend"), Listener: r.port,
+			Ready: func(net.Addr) { close(ready) },
 		})
 	}()
 	t.Cleanup(func() {
@@ -74,8 +86,7 @@ func newRig(t testing.TB, conditions sim.Conditions) *rig {
 		<-done
 	})
 	select {
-	case a := <-ready:
-		r.url = "https://" + a.String()
+	case <-ready:
 	case err := <-done:
 		done <- err
 		t.Fatal(err)
@@ -84,6 +95,7 @@ func newRig(t testing.TB, conditions sim.Conditions) *rig {
 	if r.admin, err = backend.OpenAdmin(ctx, filepath.Join(r.dir, "backend"), ""); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = r.admin.Store.Close() })
 	return r
 }
 
@@ -91,7 +103,7 @@ func newRig(t testing.TB, conditions sim.Conditions) *rig {
 func (r *rig) start(name string, role peerv1.Role) *party {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.ctx)
-	listener := bufconn.Listen(1 << 20)
+	listener := bufconn.Listen(wire)
 	ready, done := make(chan *Node, 1), make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("VIPASO_TEST_LOG") != "" {
@@ -101,7 +113,8 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	go func() {
 		done <- Run(ctx, Config{
 			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim", Offline: r.cut,
-			Listener: listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
+			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return r.port.DialContext(ctx) },
+			Listener:    listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
 			Ready: func(n *Node) { ready <- n },
 		})
 	}()
@@ -229,7 +242,7 @@ func (p *party) enroll(who server.Party) {
 	p.rig.must(err)
 	ca, err := os.ReadFile(filepath.Join(p.rig.dir, "backend", backend.CAFile))
 	p.rig.must(err)
-	err = p.node.Device.Enroll(p.rig.ctx, daemon.Enrollment{URL: p.rig.url, CA: ca, Code: code})
+	err = p.node.Device.Enroll(p.rig.ctx, daemon.Enrollment{URL: "https://localhost:443", CA: ca, Code: code})
 	p.rig.must(err)
 }
 

@@ -2,9 +2,7 @@ package device
 
 import (
 	"context"
-	"runtime"
-	"strings"
-	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +15,7 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
+	"github.com/vipaso/vipasod/daemon"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
 	server "github.com/vipaso/vipasod/syncer/backend"
@@ -35,29 +34,6 @@ const (
 
 // patience is how long a test waits for what has to come.
 const patience = 20 * time.Second
-
-// noGoroutines fails the test if something of a device still runs after all
-// of it was stopped.
-func noGoroutines(t testing.TB) {
-	deadline := time.Now().Add(5 * time.Second) // sessions linger for a second
-	buf := make([]byte, 4<<20)
-	for {
-		var left []string
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "vipasod/daemon.") || strings.Contains(g, "vipasod/ble/secure.") || strings.Contains(g, "vipasod/syncer.") {
-				left = append(left, g)
-			}
-		}
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
-			return
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-}
 
 // setOffline cuts devices off from their backend.
 func setOffline(off bool, all ...*party) {
@@ -139,6 +115,13 @@ func (p *party) held() (held, spent int64) {
 		held, spent = held+a.Held, spent+a.Spent
 	}
 	return held, spent
+}
+
+// counters returns the device's counts when nothing more happens by itself at
+// this moment.
+func (p *party) counters() daemon.Counters {
+	synctest.Wait()
+	return p.node.Device.Counters()
 }
 
 // vouchers counts the attempts at a payment that have a voucher.
