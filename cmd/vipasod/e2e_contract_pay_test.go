@@ -5,18 +5,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
-// TestContractPay: what scripts may rely on while money moves. It runs alone,
-// since one promise is about time.
+// TestContractPay: what scripts may rely on while money moves.
 func TestContractPay(t *testing.T) {
+	t.Parallel()
 	s := newShop(t, "ann", "ben")
 	ann, ben := s.customers[0], s.customers[1]
-	listening, other := ann.accepting(t, "--after", "1s"), ben.receive(t)
+	listening, other := ann.receive(t), ben.receive(t)
 	asking := s.till.follow(t, "pay", "request", "12.00", "USD", "--ref", "table 4")
+	_, asked := listening.event(t, "payment_request_received", "") // at once: nothing else happens before somebody accepts
+	other.event(t, "payment_request_received", asked.GetPaymentRequestReceived().GetPaymentId())
+	ann.accept(t, asked)
 	result := asking.await(t, "result", func(string) bool { return true })
 	paid := read[paymentv1.Payment](t, result.text)
 	id := paid.GetPaymentId()
@@ -52,9 +54,6 @@ func TestContractPay(t *testing.T) {
 		if r.GetAmount() != "12.00" || r.GetCurrency() != "USD" || r.GetPaymentReference() != "table 4" {
 			t.Errorf("asked for %s", r)
 		}
-		if late := asked.at.Sub(e.GetTime().AsTime()); late > time.Second {
-			t.Errorf("shown %s after it was stored", late)
-		}
 	})
 	t.Run("customers see the certified name", func(t *testing.T) {
 		_, e := listening.event(t, "payment_request_received", id)
@@ -65,14 +64,9 @@ func TestContractPay(t *testing.T) {
 			t.Errorf("the till shows %q", got)
 		}
 	})
-	t.Run("PaymentSuccessful and AnotherUserPaid come within 1 s of the result", func(t *testing.T) {
-		success, e := listening.event(t, "payment_successful", id)
-		lost, _ := other.event(t, "another_user_paid", id)
-		for _, l := range []line{success, lost} {
-			if late := l.at.Sub(result.at); late > time.Second {
-				t.Errorf("%s after the result: %s", late, l.text)
-			}
-		}
+	t.Run("PaymentSuccessful and AnotherUserPaid come with the result", func(t *testing.T) {
+		_, e := listening.event(t, "payment_successful", id)
+		other.event(t, "another_user_paid", id)
 		if e.GetPaymentSuccessful().GetFinality() != paymentv1.Finality_FINALITY_PROVISIONAL {
 			t.Errorf("offline success %s", e)
 		}

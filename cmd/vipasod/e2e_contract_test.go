@@ -306,15 +306,14 @@ func TestContractSync(t *testing.T) {
 	})
 	t.Run("first sync at most 5 s after start", func(t *testing.T) {
 		till.restart(t)
-		st := till.status(t)
 		eventually(t, patience, "an answer", func() (bool, string) {
-			b := till.status(t).GetBackend()
-			return b.GetLastAnswer().AsTime().After(st.GetStartedAt().AsTime()), b.String()
+			st := till.status(t)
+			answered := st.GetBackend().GetLastAnswer().AsTime().After(st.GetStartedAt().AsTime())
+			if next := time.Until(st.GetBackend().GetNextTry().AsTime()); !answered && next > 5*time.Second {
+				t.Errorf("it waits for another %s", next)
+			}
+			return answered, st.GetBackend().String()
 		})
-		b := till.status(t).GetBackend()
-		if took := b.GetLastAnswer().AsTime().Sub(st.GetStartedAt().AsTime()); took > 6*time.Second { // one for a busy machine
-			t.Errorf("it took %s", took)
-		}
 	})
 	t.Run("SETTLED at most 90 s after the backend answers", func(t *testing.T) {
 		w.backend.kill()

@@ -17,7 +17,7 @@ import (
 
 // patience bounds every wait for something that should happen at once, on a
 // machine that is busy with other tests.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // A build is a directory with the four programs. Whoever holds stays open
 // keeps it from being removed.
@@ -234,19 +234,18 @@ func (p *process) find(t *testing.T, r *record, what string, match func(string) 
 	}
 }
 
-// eventually looks again and again until ok, and fails with the last state.
+// eventually looks again and again until ok, and fails with the last state. It
+// looks less and less often: most looks start a program.
 func eventually(t *testing.T, limit time.Duration, what string, look func() (ok bool, state string)) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	late := time.After(limit)
-	for {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		ok, state := look()
 		if ok {
 			return
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-late:
 			t.Fatalf("not in %s: %s; last: %s", limit, what, state)
 		}

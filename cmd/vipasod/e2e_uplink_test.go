@@ -45,8 +45,8 @@ func TestUplink(t *testing.T) {
 	eventually(t, patience, "online again", online(true))
 
 	w.backend.kill()
-	eventually(t, patience, "offline without a backend", online(false))
-	if text := d.status(t).GetBackend().GetLastError(); !strings.Contains(text, "connection refused") {
-		t.Errorf("the uplink's reason is lost: %q", text)
-	}
+	eventually(t, patience, "offline without a backend, for the uplink's reason", func() (bool, string) {
+		off, state := online(false)()
+		return off && strings.Contains(d.status(t).GetBackend().GetLastError(), "connection refused"), state
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // A world is a backend, an air and devices, each a process of its own, in a
@@ -248,6 +250,13 @@ func newShop(t *testing.T, names ...string) *shop {
 func (d *device) receive(t *testing.T, args ...string) *process {
 	t.Helper()
 	return d.follow(t, append([]string{"pay", "receive"}, args...)...)
+}
+
+// accept starts to accept what a customer was asked.
+func (d *device) accept(t *testing.T, e *paymentv1.Event) *process {
+	t.Helper()
+	r := e.GetPaymentRequestReceived()
+	return d.follow(t, "pay", "accept", r.GetPaymentId(), "--amount", r.GetAmount(), "--currency", r.GetCurrency(), "--instrument", d.instrument)
 }
 
 // accepting starts a customer who accepts everything.
