@@ -58,7 +58,7 @@ func (s *shop) race(t *testing.T) {
 		switch code := p.exit(t); {
 		case code == 0 && winner < 0:
 			winner = i
-		case code != 1:
+		case code != 1 && code != 5: // another was faster: after this acceptance, or before it
 			t.Errorf("%s: exit %d: %s", p.name, code, p.err.text())
 		}
 	}
