@@ -18,6 +18,7 @@ BENCH ?= .
 SEEDS ?= 100
 FROM  ?= 1
 WHOLE ?= false
+MUTANTS ?= all
 DEMO  ?=
 
 # The verifier and the machines: every statement of them is run by a test.
@@ -74,6 +75,10 @@ fuzz: prerequisites ## run every fuzz target for TIME
 .PHONY: sim
 sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOLE=true prints all that happens
 	@GOGC=400 $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -whole=$(WHOLE)
+
+.PHONY: mutants
+mutants: prerequisites ## break the program in some fifty ways; each must be found by the test that is named for it
+	@$(GO) test -count=1 -timeout 0 -v -run '^TestMutants$$' ./cmd/internal/prove -mutants "$(MUTANTS)"
 
 .PHONY: cover
 cover: prerequisites ## fail unless every statement of the verifier and the machines is tested

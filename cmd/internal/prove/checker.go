@@ -251,7 +251,8 @@ func (k *checker) sent(from end, typ secure.Type, body []byte) error {
 		ok = err == nil
 		if typ == secure.Receipt {
 			rc, err := preauth.Open[*peerv1.Receipt](body)
-			ok = ok && err == nil && ask.Receipt && ask.Cancel == "" && ask.Voucher == preauth.Hash(rc.Body.VoucherHash)
+			sale, _ := d.st.Sale(ctx, ask.Payment)
+			ok = ok && err == nil && ask.Receipt && sale.State != payment.Awaiting && ask.Cancel == "" && ask.Voucher == preauth.Hash(rc.Body.VoucherHash)
 		}
 		if typ == secure.Cancel {
 			ok = ok && ask.Cancel != ""

@@ -34,6 +34,7 @@ type device struct {
 	sync     *call         // under way
 	told     uint64        // number of the newest event that user interfaces saw
 	full     bool          // the disk is
+	next     fault         // of the next commit, in a script
 }
 
 func newDevice(w *world, p *person) *device {

@@ -48,8 +48,7 @@ func (w *world) openOffice(guarantee int64) error {
 	if err := o.boot(); err != nil {
 		return err
 	}
-	admin := backend.Admin{Store: o.books, Now: o.options.Now}
-	err := admin.SetGuarantee(ctx, peerv1.Assurance_ASSURANCE_SOFTWARE, money.Amount{Minor: guarantee, Currency: "USD"})
+	err := o.guarantee(guarantee)
 	if err != nil {
 		return err
 	}
@@ -59,6 +58,13 @@ func (w *world) openOffice(guarantee int64) error {
 		o.eye.SetMaxOpenConns(1)
 	}
 	return err
+}
+
+// guarantee sets what the issuer pays per till for what is set aside from now
+// on.
+func (o *office) guarantee(cents int64) error {
+	admin := backend.Admin{Store: o.books, Now: o.options.Now}
+	return admin.SetGuarantee(ctx, peerv1.Assurance_ASSURANCE_SOFTWARE, money.Amount{Minor: cents, Currency: "USD"})
 }
 
 func (o *office) boot() error {

@@ -163,7 +163,11 @@ func (w *world) signer(b []byte) (id preauth.ID, ok bool) {
 }
 
 // commitFault decides what goes wrong with a commit.
-func (w *world) commitFault(*device) fault {
+func (w *world) commitFault(d *device) fault {
+	if f := d.next; f != faultNone {
+		d.next = faultNone
+		return f
+	}
 	if w.quiet || !w.dice.chance(6) {
 		return faultNone
 	}

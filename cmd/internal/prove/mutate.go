@@ -1,0 +1,87 @@
+package prove
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Mutant is a defect put in by hand, and the test that must find it. It lives
+// in an overlay: no file of the module is changed.
+type Mutant struct {
+	Name string   // what is done wrong
+	File string   // below the root of the module
+	Old  string   // text that occurs there exactly once
+	New  string   // in its place
+	In   string   // package of the killer, below the root
+	By   string   // the killer, as -run names it
+	Args []string // for the killer's own flags
+}
+
+// Errors of a mutant.
+var (
+	// ErrStale: the text to replace does not occur exactly once, so that the
+	// mutant is not what it was when it was written.
+	ErrStale = errors.New("mutant is out of date")
+	// ErrSurvived: the killer passed.
+	ErrSurvived = errors.New("mutant survived")
+	// ErrMutant: the killer did not run, so nothing is known.
+	ErrMutant = errors.New("mutant was not tried")
+)
+
+// Text returns the mutated file. The error wraps ErrStale.
+func (m Mutant) Text(root string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(root, m.File))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", m.Name, ErrStale, err)
+	}
+	if n := bytes.Count(b, []byte(m.Old)); n != 1 || m.Old == m.New {
+		return nil, fmt.Errorf("%s: the text to replace occurs %d times in %s: %w", m.Name, n, m.File, ErrStale)
+	}
+	return bytes.Replace(b, []byte(m.Old), []byte(m.New), 1), nil
+}
+
+// Kill runs the killer against the mutated module at root, with scratch files
+// in dir. It returns nil if the killer failed, and only then. Other errors wrap
+// ErrStale, ErrSurvived or ErrMutant.
+func (m Mutant) Kill(ctx context.Context, root, dir string) error {
+	text, err := m.Text(root)
+	if err != nil {
+		return err
+	}
+	mutated, overlay := filepath.Join(dir, "mutated"+filepath.Ext(m.File)), filepath.Join(dir, "overlay.json")
+	spec, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, m.File): mutated}})
+	if err == nil {
+		err = errors.Join(os.WriteFile(mutated, text, 0o600), os.WriteFile(overlay, spec, 0o600))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", m.Name, ErrMutant, err)
+	}
+	args := append([]string{"test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout=5m", "-run", m.By, "./" + m.In}, m.Args...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	return m.judge(string(out), err)
+}
+
+// judge tells a dead mutant from one that lives and from one that does not
+// even compile.
+func (m Mutant) judge(out string, err error) error {
+	top, _, _ := strings.Cut(strings.Trim(m.By, "^$"), "/")
+	top = strings.Trim(top, "^$")
+	switch {
+	case strings.Contains(out, "no tests to run"):
+		return fmt.Errorf("%s: no test %s in %s: %w", m.Name, m.By, m.In, ErrMutant)
+	case err == nil:
+		return fmt.Errorf("%s: %s passes: %w", m.Name, m.By, ErrSurvived)
+	case strings.Contains(out, "--- FAIL: "+top), strings.Contains(out, "\npanic: "), strings.HasPrefix(out, "panic: "):
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %w\n%s", m.Name, ErrMutant, err, out)
+}

@@ -1,0 +1,122 @@
+package prove
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// root of the module.
+const root = "../../.."
+
+var mutate = flag.String("mutants", "", "try the mutants whose name contains this; all of them with \"all\"")
+
+// TestMutants holds every mutant against the files as they are: one that is
+// out of date fails. With -mutants it tries them, each against its killer.
+func TestMutants(t *testing.T) {
+	names := make(map[string]bool)
+	for _, m := range mutants() {
+		if _, err := m.Text(root); err != nil {
+			t.Error(err)
+		}
+		if names[m.Name] {
+			t.Errorf("two mutants are called %q", m.Name)
+		}
+		names[m.Name] = true
+	}
+	if len(names) < 40 {
+		t.Errorf("%d mutants, want 40", len(names))
+	}
+	if *mutate != "" && !t.Failed() {
+		tryAll(t, *mutate)
+	}
+}
+
+// tryAll kills the mutants, as many at a time as there are cores.
+func tryAll(t *testing.T, which string) {
+	at, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	todo := make(chan Mutant)
+	var workers sync.WaitGroup
+	var mu sync.Mutex
+	killed := 0
+	for range runtime.GOMAXPROCS(0) {
+		dir := t.TempDir()
+		workers.Go(func() {
+			for m := range todo {
+				err := m.Kill(context.Background(), at, dir)
+				mu.Lock()
+				if err == nil {
+					killed++
+					fmt.Printf("killed by %-40s %s\n", m.By, m.Name)
+				} else {
+					fmt.Println(err)
+					t.Error(err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, m := range mutants() {
+		if which == "all" || strings.Contains(m.Name, which) {
+			todo <- m
+		}
+	}
+	close(todo)
+	workers.Wait()
+	fmt.Printf("%d killed\n", killed)
+	if killed == 0 {
+		t.Error("no mutant was tried")
+	}
+}
+
+// TestMutantsAreJudged checks that only a killer that ran and failed counts.
+func TestMutantsAreJudged(t *testing.T) {
+	m := Mutant{Name: "sample", By: "TestSome/part", In: "sample"}
+	failed := errors.New("exit status 1")
+	tests := []struct {
+		name, out string
+		err, want error
+	}{
+		{"the killer fails", "--- FAIL: TestSome (0.00s)\nFAIL", failed, nil},
+		{"the process panics", "panic: nil map\nFAIL", failed, nil},
+		{"the killer passes", "ok  \tsample", nil, ErrSurvived},
+		{"another test fails", "--- FAIL: TestOther (0.00s)\nFAIL", failed, ErrMutant},
+		{"it does not compile", "sample.go:1: undefined: x\nFAIL sample [build failed]", failed, ErrMutant},
+		{"there is no such test", "ok  \tsample [no tests to run]", nil, ErrMutant},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := m.judge(tt.out, tt.err); !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+				t.Errorf("%v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestMutantsThatAreOutOfDate checks that a text that is not there exactly once
+// is refused.
+func TestMutantsThatAreOutOfDate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.go"), []byte("once twice twice"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for old, want := range map[string]error{"once": nil, "twice": ErrStale, "never": ErrStale} {
+		b, err := Mutant{File: "a.go", Old: old, New: "x"}.Text(dir)
+		if !errors.Is(err, want) || err == nil && string(b) != "x twice twice" {
+			t.Errorf("%s: %q, %v", old, b, err)
+		}
+	}
+	if _, err := (Mutant{File: "b.go", Old: "once"}).Text(dir); !errors.Is(err, ErrStale) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
