@@ -56,7 +56,7 @@ func appear(b *testbed.Bench, controller int, address string) (*stranger, error)
 			return nil, err
 		}
 	}
-	for end := time.Now().Add(5 * time.Second); s.handle == 0; {
+	for end := time.Now().Add(time.Minute); s.handle == 0; {
 		b.Do(func(air *testbed.Air) {
 			if handles := air.Handles(controller); len(handles) > 0 {
 				s.handle = handles[0]

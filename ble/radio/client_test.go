@@ -19,7 +19,7 @@ var beacon = link.Beacon{Version: 1, EID: link.EID{1}}.Encode()
 func (s *station) connected(t *testing.T) (till, customer *Client, l link.Link) {
 	t.Helper()
 	till, customer = s.client(t, "till"), s.client(t, "customer")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := errors.Join(till.Scan(ctx, true), customer.Advertise(ctx, link.Advertisement{On: true, ServiceData: beacon})); err != nil {
 		t.Fatal(err)
@@ -39,11 +39,17 @@ func (s *station) connected(t *testing.T) (till, customer *Client, l link.Link) 
 func TestReconnect(t *testing.T) {
 	s := newStation(t, sim.Conditions{})
 	till, customer, l := s.connected(t)
-	s.dropConns()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := l.Receive(ctx); !errors.Is(err, link.ErrLost) {
-		t.Errorf("receive: %v", err)
+	far, err := customer.Accept(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.dropConns()
+	for _, end := range []link.Link{l, far} { // both clients notice
+		if _, err := end.Receive(ctx); !errors.Is(err, link.ErrLost) {
+			t.Errorf("receive: %v", err)
+		}
 	}
 	if err := l.Send(ctx, []byte("x")); !errors.Is(err, link.ErrLost) {
 		t.Errorf("send: %v", err)
@@ -102,7 +108,7 @@ func TestDown(t *testing.T) {
 func TestSimControl(t *testing.T) {
 	s := newStation(t, sim.Conditions{})
 	till, _, l := s.connected(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	report, err := till.Peers(ctx)
 	if err != nil || len(report.GetPeers()) != 2 || report.GetPeers()[0].GetName() != "till" || report.GetPeers()[1].GetName() != "customer" {

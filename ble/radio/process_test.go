@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/vipaso/vipasod/ble/sim"
 )
@@ -49,7 +48,7 @@ func TestProcess(t *testing.T) {
 	}})
 	done := make(chan error, 1)
 	go func() { done <- c.Run(context.Background()) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	up := func(restarts uint32) int {
 		t.Helper()

@@ -15,6 +15,9 @@ import (
 	radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
 )
 
+// patience is how long a test waits for what has to come.
+const patience = time.Minute
+
 // station serves radios of one air on a socket, as a radio process does.
 type station struct {
 	t      *testing.T
@@ -114,7 +117,7 @@ func (s *station) client(t *testing.T, name string) *Client {
 		return d.DialContext(ctx, "unix", s.path)
 	}})
 	run(t, c)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := c.AwaitUp(ctx); err != nil {
 		t.Fatal(err)

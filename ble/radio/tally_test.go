@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 	run(t, c)
 	is := func(want map[string]uint64, restarts uint32) {
 		t.Helper()
-		limit := time.After(time.Minute)
+		limit := time.After(patience)
 		for {
 			got := c.Status()
 			if maps.Equal(got.Refused, want) && got.Up && got.Restarts == restarts {

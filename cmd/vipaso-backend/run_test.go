@@ -321,7 +321,7 @@ func TestServerCertificateNamesItsHosts(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	for _, host := range []string{"localhost", "127.0.0.1"} {
-		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS13}}
+		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Minute}, Config: &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS13}}
 		c, err := d.DialContext(t.Context(), "tcp", s.addr)
 		must(t, err)
 		must(t, c.Close())

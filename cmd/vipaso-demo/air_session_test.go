@@ -6,7 +6,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/curve25519"
 
@@ -38,7 +37,7 @@ func identity(t *testing.T, role, peerRole string, secret byte) secure.Local {
 func TestAirSession(t *testing.T) {
 	path := startAir(t, "--interval", "2ms", "--loss", "10%")
 	tillRadio, customerRadio := joinSocket(t, path, "till"), joinSocket(t, path, "customer")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	beacon := link.Beacon{Version: 1, EID: link.EID{1, 2, 3}, BaseHandle: link.DefaultBaseHandle}.Encode()
 	ad := link.Advertisement{On: true, ServiceData: beacon, ReadValue: link.Limits{VersionMin: 1, VersionMax: 1, Window: 4, MessageMax: 4096}.Encode()}

@@ -73,7 +73,7 @@ func joinSocket(t *testing.T, path, name string) *radio.Client {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := c.AwaitUp(ctx); err != nil {
 		t.Fatal(err)

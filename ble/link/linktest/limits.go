@@ -86,9 +86,12 @@ func testTaken(t *testing.T, mk Maker) {
 	b.swap(accepted, second, "free again")
 }
 
+// nobody is an address that no radio has.
+const nobody = "C0:FF:EE:00:00:01"
+
 func testUnknown(t *testing.T, mk Maker) {
 	b := newBench(t)
-	_, err := mk(t, 1)[0].Dial(b.ctx, "C0:FF:EE:00:00:01", false)
+	_, err := mk(t, 1)[0].Dial(b.ctx, nobody, false)
 	b.is(err, link.ErrLost, "dial")
 }
 
@@ -130,12 +133,22 @@ func testSilence(t *testing.T, mk Maker) {
 	b.see(rs[0], 1)
 	// What was under way may still come, but nothing after it.
 	b.ok(rs[0].Scan(b.ctx, false))
+	b.settle(rs[0])
 	b.drain(rs[0])
 	nothing("after scanning")
 	b.ok(rs[1].Advertise(b.ctx, link.Advertisement{}))
+	b.settle(rs[1])
 	b.ok(rs[0].Scan(b.ctx, true))
 	b.drain(rs[0])
 	nothing("after advertising")
+}
+
+// settle waits until r has done what it was told: it answers in order, and has
+// answered a dial.
+func (b bench) settle(r link.Radio) {
+	b.Helper()
+	_, err := r.Dial(b.ctx, nobody, false)
+	b.is(err, link.ErrLost, "dial nobody")
 }
 
 // drain reads sightings until there have been none for a while.
@@ -195,7 +208,7 @@ func testRadioClose(t *testing.T, mk Maker) {
 	b.is(err, link.ErrClosed, "sighting")
 	_, err = rs[0].Accept(b.ctx)
 	b.is(err, link.ErrClosed, "accept")
-	_, err = rs[0].Dial(b.ctx, "C0:FF:EE:00:00:01", false)
+	_, err = rs[0].Dial(b.ctx, nobody, false)
 	b.is(err, link.ErrClosed, "dial")
 	b.is(rs[0].Scan(b.ctx, true), link.ErrClosed, "scan")
 	b.is(rs[0].Advertise(b.ctx, link.Advertisement{}), link.ErrClosed, "advertise")

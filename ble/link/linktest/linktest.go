@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds each wait; a radio that needs longer has failed.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Maker returns n radios that hear each other, each on its own adapter. It
 // registers with t.Cleanup what must be taken down.
