@@ -272,12 +272,25 @@ func (k *checker) sent(from end, typ secure.Type, body []byte) error {
 }
 
 // restarted checks that everything that was committed is there when a process
-// starts, and nothing else.
+// starts, and nothing else. Of the rows it looks at the newest.
 func (k *checker) restarted(d *device) error {
 	m := k.of(d)
 	last, err := d.st.LastSequence(ctx)
 	if err != nil || last != m.sequence || last < d.told {
 		return k.broken("%s: newest event is %d after a restart, %d were stored and %d shown: %v", d.name, last, m.sequence, d.told, err)
+	}
+	for _, h := range m.order[max(0, len(m.order)-6):] {
+		same := false
+		if d.business() {
+			now, err := d.st.Ask(ctx, h)
+			same = err == nil && now.Ask == m.asks[h].Ask
+		} else {
+			now, err := d.st.Attempt(ctx, h)
+			same = err == nil && now.Attempt == m.attempts[h].Attempt
+		}
+		if !same {
+			return k.broken("%s: %s is not what it was before the restart", d.name, k.w.log.name(h))
+		}
 	}
 	return nil
 }
@@ -289,6 +302,16 @@ func (k *checker) paid(d *device) []preauth.ID {
 		s := m.sales[id].State
 		return s != payment.Provisional && s != payment.Settled
 	})
+}
+
+// busy reports whether a till has a payment that waits for somebody.
+func (k *checker) busy(d *device) bool {
+	for _, s := range k.of(d).sales {
+		if s.State == payment.Open || s.State == payment.Awaiting {
+			return true
+		}
+	}
+	return false
 }
 
 // customerEdges and businessEdges are where a payment may go (protocol,

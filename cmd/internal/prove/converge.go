@@ -61,12 +61,16 @@ func (w *world) calm() error {
 	}
 	for _, o := range w.owners() {
 		d := o.base()
-		d.skew, d.full = 0, false
-		if err := d.crash("is restarted"); err != nil {
-			return err
+		d.skew, d.full, d.sync = 0, false, nil
+		if d.wasFull { // what could not be stored then is only found by a restart
+			if err := d.crash("is restarted"); err != nil {
+				return err
+			}
 		}
-		if err := w.start(o); err != nil {
-			return err
+		if !d.up() {
+			if err := w.start(o); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -164,7 +168,7 @@ func (w *world) pumpAndCut(s *session) error {
 
 // syncAll lets everybody but the late hand in everything.
 func (w *world) syncAll(late map[owner]bool) error {
-	for range 3 {
+	for range 2 {
 		for _, o := range w.owners() {
 			if late[o] {
 				continue

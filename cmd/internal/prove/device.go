@@ -30,11 +30,13 @@ type device struct {
 	identity store.Identity
 	trust    preauth.Trust
 	clock    clock
-	skew     time.Duration // of the wall clock
-	sync     *call         // under way
-	told     uint64        // number of the newest event that user interfaces saw
-	full     bool          // the disk is
-	next     fault         // of the next commit, in a script
+	known    map[preauth.ID]bool // whose certificate it has verified
+	skew     time.Duration       // of the wall clock
+	sync     *call               // under way
+	told     uint64              // number of the newest event that user interfaces saw
+	full     bool                // the disk is
+	wasFull  bool                // since the process started
+	next     fault               // of the next commit, in a script
 }
 
 func newDevice(w *world, p *person) *device {
@@ -62,7 +64,7 @@ func (d *device) boot() error {
 	if err != nil {
 		return fmt.Errorf("%s does not start: %w", d.name, err)
 	}
-	d.st = st
+	d.st, d.known = st, make(map[preauth.ID]bool)
 	floor, err := st.Floor(ctx)
 	if err == nil {
 		d.clock = clock{floor: floor, set: d.w.now}
@@ -87,7 +89,7 @@ func (d *device) crash(why string) error {
 	}
 	d.w.tell(d.name, "", "✗ "+why, preauth.Hash{})
 	err := d.st.Close()
-	d.st, d.sync = nil, nil
+	d.st, d.sync, d.wasFull = nil, nil, d.full
 	return err
 }
 
@@ -168,6 +170,17 @@ func (d *device) become(id store.Identity, c *store.Change) error {
 // enrolled reports whether the device may sign anything new.
 func (d *device) enrolled() bool {
 	return !d.identity.Locked && !d.trust.Revoked(d.id) && d.trusted().UnixMilli() < d.cert.Body.NotAfterMs
+}
+
+// accepts reports whether the device deals with another one. Whose certificate
+// it has verified before need not be verified again.
+func (d *device) accepts(p *person) bool {
+	if d.known[p.id] {
+		return !d.trust.Revoked(p.id) && d.trusted().UnixMilli() < p.cert.Body.NotAfterMs
+	}
+	_, err := d.trust.DeviceCert(p.cert.Bytes, p.role, d.trusted())
+	d.known[p.id] = err == nil
+	return err == nil
 }
 
 // exposure is what the device has out unsettled, against its limits.

@@ -59,6 +59,21 @@ func (w *world) cutLink() error {
 	return nil
 }
 
+// killRadio has the radio process of a device die, and all its links with it.
+func (w *world) killRadio() error {
+	o, ok := w.someOwner()
+	if !ok {
+		return nil
+	}
+	w.tell(o.who().name, "", "radio dies", preauth.Hash{})
+	for _, s := range w.links {
+		if s.till == o || s.cust == o {
+			s.cut("with the radio")
+		}
+	}
+	return nil
+}
+
 // network cuts everybody off from the backend, or lets them back.
 func (w *world) network() error {
 	w.cutOff = !w.cutOff && w.dice.chance(600)
@@ -89,7 +104,7 @@ func (w *world) repair() error {
 
 func (w *world) fillDisk() error {
 	if o, ok := w.someOwner(); ok {
-		o.base().full = true
+		o.base().full, o.base().wasFull = true, true
 		w.tell(o.who().name, "", "disk is full", preauth.Hash{})
 	}
 	return nil

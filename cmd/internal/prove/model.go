@@ -222,6 +222,7 @@ func (m *model) know(p parts) *claim {
 		m.requests[c.request] = c
 		if slices.Contains(m.kept[c.request], c.till) {
 			c.ended, c.outcome = true, cancelled
+			m.unbind(c)
 		}
 	}
 	return c
@@ -331,6 +332,7 @@ func (m *model) end(c *claim, now time.Time) {
 	c.paid, c.extra = 0, 0
 	m.owed[c.business] -= paid + extra
 	m.issuer += extra
+	defer m.unbind(c)
 	h := c.on
 	if h == nil {
 		if c.claimed() {
@@ -354,6 +356,16 @@ func (m *model) end(c *claim, now time.Time) {
 		m.issuer += back
 	}
 	m.release(h)
+}
+
+// unbind frees what was set aside for just this request.
+func (m *model) unbind(c *claim) {
+	for _, h := range m.holds {
+		if boundTo(h.cert) == c.request {
+			h.closed = true
+			m.release(h)
+		}
+	}
 }
 
 // lastDay is until when a Cancel undoes a payment by itself.

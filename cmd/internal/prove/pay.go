@@ -1,10 +1,13 @@
 package prove
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/secure"
@@ -97,6 +100,9 @@ func (c *wallet) accept(a store.Attempt, tip int64) error {
 	if err != nil {
 		return err
 	}
+	if err := c.bind(r, tip); err != nil {
+		return err
+	}
 	auth, signed, hash, err := c.draw(r, tip)
 	if err != nil {
 		if preauth.Code(err) == "PEER_PROTOCOL" {
@@ -148,6 +154,41 @@ func (c *wallet) draw(r preauth.Request, tip int64) (preauth.Authorization, []by
 	return auth, v.Bytes, v.Hash, err
 }
 
+// keepAside stores what was set aside, with the bundle a till may ask for.
+func (c *wallet) keepAside(got *backendv1.PreAuthorizeResponse) error {
+	cert, err := preauth.Open[*peerv1.PreauthCert](got.PreauthCert)
+	if err != nil {
+		return c.w.check.broken("%s: certificate: %v", c.name, err)
+	}
+	t, err := preauth.OpenTrust(c.identity.RootKey, got.TrustBundle)
+	if err != nil {
+		return c.w.check.broken("%s: bundle: %v", c.name, err)
+	}
+	c.w.tell(c.name, "", fmt.Sprintf("has %d set aside, bound %t", cert.Body.Limit, len(cert.Body.BoundTo) > 0), boundTo(cert.Body))
+	return c.become(c.newest(t), &store.Change{Put: []store.Authorization{{
+		Authorization: preauth.Authorization{Cert: cert, Instrument: c.instrument, Prev: cert.Hash},
+	}}})
+}
+
+// bind has funds set aside for one request only, if the customer has a
+// network; without one it pays from what it has.
+func (c *wallet) bind(r preauth.Request, tip int64) error {
+	if r.Body.Online || c.w.quiet || c.w.dice.chance(850) {
+		return nil
+	}
+	sum := sha256.Sum256(r.Hash[:])
+	got, err := c.w.office.preauthorize(c.person, &backendv1.PreAuthorizeRequest{
+		RequestId: sum[:16], InstrumentId: c.instrument[:], Amount: r.Body.Amount + tip, Currency: "USD", BoundRequest: r.Bytes,
+	})
+	if err != nil {
+		if isBroken(err) {
+			return err
+		}
+		return nil
+	}
+	return c.keepAside(got)
+}
+
 // decline says no to a request.
 func (c *wallet) decline(a store.Attempt) error {
 	no, err := sign(c.w, c.person, &peerv1.Decline{RequestHash: a.Request[:], Reason: "no"})
@@ -174,4 +215,12 @@ func (c *wallet) releaseBefore(signed time.Time) error {
 		}
 	}
 	return nil
+}
+
+// boundTo is the request that a certificate is bound to, zero if none.
+func boundTo(c *peerv1.PreauthCert) preauth.Hash {
+	if len(c.BoundTo) == 0 {
+		return preauth.Hash{}
+	}
+	return preauth.Hash(c.BoundTo)
 }

@@ -2,7 +2,6 @@ package prove
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -69,7 +68,7 @@ func (w *world) moves() []move {
 		{420, w.deliver}, {130, w.openSale}, {70, w.meetSomebody}, {200, w.decide}, {60, w.timers}, {40, w.nudge},
 		{45, w.beginSync}, {90, w.workSync}, {90, w.finishSync}, {14, w.preauthorize}, {2, w.void},
 		{6, w.withdraw}, {6, w.reverse},
-		{4, w.crashOne}, {1, w.crashTwo}, {60, w.reboot}, {8, w.cutLink}, {3, w.jump}, {8, w.repair}, {2, w.fillDisk}, {20, w.emptyDisk},
+		{4, w.crashOne}, {1, w.crashTwo}, {60, w.reboot}, {5, w.cutLink}, {1, w.killRadio}, {3, w.jump}, {8, w.repair}, {2, w.fillDisk}, {20, w.emptyDisk},
 		{2, w.crashOffice}, {40, w.bootOffice}, {3, w.network}, {6, w.leap},
 	}
 	if w.rogueTill != nil {
@@ -96,7 +95,7 @@ func (w *world) someWallet() (*wallet, bool) {
 
 func (w *world) openSale() error {
 	t, ok := w.someTill()
-	if !ok || w.opened >= w.payments {
+	if !ok || w.opened >= w.payments || w.check.busy(t.device) {
 		return nil
 	}
 	o := order{amount: w.dice.between(1_00, 20_00), policy: store.PreferOnline, timeout: w.dice.span(8*time.Second, 40*time.Second)}
@@ -179,7 +178,7 @@ func (w *world) deliver() error {
 		return nil
 	}
 	err := x.s.carry(x.to)
-	if err == nil && !w.quiet && w.dice.chance(10) {
+	if err == nil && !w.quiet && w.dice.chance(5) {
 		x.s.cut("after a message")
 	}
 	return w.cleanUp(err)
@@ -188,7 +187,7 @@ func (w *world) deliver() error {
 // spoil does harm to the next message of a queue. It reports whether nothing
 // is left to carry now.
 func (w *world) spoil(s *session, to end) bool {
-	if w.quiet || !w.dice.chance(60) {
+	if w.quiet || !w.dice.chance(35) {
 		return false
 	}
 	q := s.queue(to)
@@ -224,26 +223,34 @@ func (w *world) spoil(s *session, to end) bool {
 
 // decide lets a customer answer a request that is shown.
 func (w *world) decide() error {
-	c, ok := w.someWallet()
+	type screen struct {
+		c       *wallet
+		request preauth.Hash
+	}
+	var shown []screen
+	for _, c := range w.wallets {
+		for _, o := range c.attached {
+			if c.up() && w.check.of(c.device).attempts[o.request].State == payment.Requested {
+				shown = append(shown, screen{c, o.request})
+			}
+		}
+	}
+	x, ok := among(w.dice, shown)
 	if !ok {
 		return nil
 	}
-	o, ok := among(w.dice, c.attached)
-	if !ok {
-		return nil
-	}
-	a, err := c.st.Attempt(ctx, o.request)
-	if err != nil || a.State != payment.Requested {
+	a, err := x.c.st.Attempt(ctx, x.request)
+	if err != nil {
 		return err
 	}
 	if w.dice.chance(120) {
-		return w.after(c, c.decline(a))
+		return w.after(x.c, x.c.decline(a))
 	}
 	tip := int64(0)
 	if r, err := preauth.Open[*peerv1.Request](a.RequestBytes); err == nil && r.Body.GetTip().GetAllowed() && w.dice.chance(700) {
 		tip = w.dice.between(0, r.Body.Tip.Max)
 	}
-	return w.after(c, c.accept(a, tip))
+	return w.after(x.c, x.c.accept(a, tip))
 }
 
 // timers runs what is overdue at one device.
@@ -330,17 +337,7 @@ func (w *world) preauthorize() error {
 		}
 		return nil
 	}
-	cert, err := preauth.Open[*peerv1.PreauthCert](got.PreauthCert)
-	if err != nil {
-		return err
-	}
-	w.tell(c.name, "", fmt.Sprintf("has %d set aside", cert.Body.Limit), preauth.Hash{})
-	ch := &store.Change{Put: []store.Authorization{{Authorization: preauth.Authorization{Cert: cert, Instrument: c.instrument, Prev: cert.Hash}}}}
-	t, err := preauth.OpenTrust(c.identity.RootKey, got.TrustBundle)
-	if err != nil {
-		return w.check.broken("%s: bundle: %v", c.name, err)
-	}
-	return w.after(c, c.become(c.newest(t), ch))
+	return w.after(c, c.keepAside(got))
 }
 
 // void lets a customer give a pre-authorization up, with vouchers outstanding

@@ -37,8 +37,8 @@ func newRogueTill(w *world, p *person) *rogueTill { return &rogueTill{person: p,
 func (t *rogueTill) who() *person { return t.person }
 func (t *rogueTill) alive() bool  { return true }
 
-// shows is no bundle: it claims to know nothing newer than anybody.
-func (t *rogueTill) shows() preauth.Trust { return preauth.Trust{} }
+// shows is whatever spares it a bundle that it does not want.
+func (t *rogueTill) shows() preauth.Trust { return t.w.owners()[0].base().trust }
 
 func (t *rogueTill) joined(s *session) error {
 	t.sessions = append(t.sessions, s)

@@ -43,9 +43,11 @@ type purse struct {
 
 func newRogueWallet(w *world, p *person) *rogueWallet { return &rogueWallet{person: p, w: w} }
 
-func (c *rogueWallet) who() *person         { return c.person }
-func (c *rogueWallet) alive() bool          { return true }
-func (c *rogueWallet) shows() preauth.Trust { return preauth.Trust{} }
+func (c *rogueWallet) who() *person { return c.person }
+func (c *rogueWallet) alive() bool  { return true }
+
+// shows is whatever spares it a bundle that it does not want.
+func (c *rogueWallet) shows() preauth.Trust { return c.w.owners()[0].base().trust }
 
 func (c *rogueWallet) joined(s *session) error {
 	c.sessions = append(c.sessions, s)

@@ -262,7 +262,9 @@ func outranked(s *script) {
 	d.s = l
 	s.give(d, s.w.rogueTill.cancelOf)
 	s.ok(finish(s.ann()))
-	s.states(s.ann(), d.request.Hash, payment.Cancelled)
+	if a := s.w.check.of(s.ann().device).attempts[d.request.Hash]; a.State.Status() != payment.Withdrawn {
+		s.t.Fatalf("the verdict has made a cancelled payment %s", a.State)
+	}
 	s.part()
 	s.sync(s.ann())
 	if c := s.w.check.model.requests[d.request.Hash]; c.outcome != cancelled {
