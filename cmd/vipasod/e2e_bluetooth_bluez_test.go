@@ -169,7 +169,7 @@ func (s *stranger) reads(t *testing.T) {
 		want []string
 	}{
 		{[]string{"--primary"}, []string{`attr handle = 0x0010, end grp handle = 0xffff uuid: ` + serviceUUID}},
-		{[]string{"--characteristics"}, []string{
+		{[]string{"--characteristics", "-s", "0x0010"}, []string{
 			`char properties = 0x10, char value handle = 0x0012, uuid = ` + statusUUID,
 			`char properties = 0x04, char value handle = 0x0015, uuid = ` + writeUUID,
 			`char properties = 0x02, char value handle = 0x0017, uuid = ` + readUUID,
@@ -185,9 +185,9 @@ func (s *stranger) reads(t *testing.T) {
 				t.Errorf("gatttool %v: exit %d, without %q\n%s", look.args, code, want, out)
 			}
 		}
+		s.leave(t, victim) // who stays too long without a subscription is cut off
 	}
 	figure(t, "BlueZ reads the service", "service, 3 characteristics, versions, subscription")
-	s.leave(t, victim)
 }
 
 // leave ends the link at once. The kernel would keep it for a moment.
