@@ -74,6 +74,8 @@ func (b *bubble) url() string        { return "https://localhost:443" }
 func (b *bubble) air() *sim.Air      { return b.airwaves }
 func (b *bubble) where(string) place { return place{} }
 
+func (b *bubble) slow() time.Duration { return 150 * time.Millisecond }
+
 // forward waits: the time is virtual.
 func (b *bubble) forward(d time.Duration) { <-time.NewTimer(d).C }
 

@@ -34,6 +34,9 @@ type host interface {
 	kill(name string) error
 
 	air() *sim.Air
+	// slow is how long a message takes in slow air: while one is on its way,
+	// the host has time to see what happens and to do something.
+	slow() time.Duration
 	// forward lets a long time pass while nothing runs.
 	forward(d time.Duration)
 	// where tells people what a party is and where, for the interactive demo.

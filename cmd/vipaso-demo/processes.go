@@ -111,6 +111,9 @@ func (p *processes) take(name string) *child {
 	return c
 }
 
+// slow is long even for a machine that is busy with something else.
+func (p *processes) slow() time.Duration { return 2 * time.Second }
+
 // forward sets the backend's clock ahead from its next start on: nobody wants
 // to sit through it.
 func (p *processes) forward(d time.Duration) { p.ahead += d }

@@ -45,7 +45,7 @@ func crashEverybody(s *stage) {
 	s.slowAir()
 	s.ann.taps(p)
 	for range 3 {
-		s.passes(slow)
+		s.passes(s.host.slow())
 		s.till.isKilled()
 		s.ann.isKilled()
 		s.till.restarts()

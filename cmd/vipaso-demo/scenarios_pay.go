@@ -1,17 +1,11 @@
 package main
 
-import (
-	"time"
+import "github.com/vipaso/vipasod/ble/sim"
 
-	"github.com/vipaso/vipasod/ble/sim"
-)
-
-// slow makes each message take a while, so that something can happen on its
+// slowAir makes each message take a while, so that something can happen on its
 // way.
-const slow = 150 * time.Millisecond
-
 func (s *stage) slowAir() {
-	s.host.air().SetConditions(sim.Conditions{Interval: s.host.air().Conditions().Interval, Latency: slow})
+	s.host.air().SetConditions(sim.Conditions{Interval: s.host.air().Conditions().Interval, Latency: s.host.slow()})
 }
 
 func (s *stage) clearAir() {
@@ -52,7 +46,7 @@ func twoCustomersRace(s *stage) {
 	s.bea.sees(p)
 	s.slowAir()
 	s.ann.taps(p)
-	s.passes(slow / 3)
+	s.passes(s.host.slow() / 3)
 	s.bea.taps(p) // before Ann has an answer
 	p.ends("SUCCESSFUL PROVISIONAL, 10.00 guaranteed, 2.00 at risk")
 	s.ann.becomes(p, "PROVISIONAL")
