@@ -131,7 +131,7 @@ func socketGroup(t *testing.T, d *device) {
 func TestContractBackend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.backend = w.run(t, "backend", nil, "vipaso-backend", "serve", "--dir", w.path("backend"), "--listen", "127.0.0.1:"+w.port)
+	w.backend = w.run(t, "backend", nil, "vipaso-backend", "serve", "--dir", w.path("backend"), "--listen", w.address)
 	pool := x509.NewCertPool()
 	t.Run("when ca.pem exists it is whole", func(t *testing.T) {
 		var pem []byte
@@ -145,9 +145,13 @@ func TestContractBackend(t *testing.T) {
 		}
 	})
 	t.Run("and serve listens, with a certificate for the host, localhost and 127.0.0.1", func(t *testing.T) {
-		for _, name := range []string{"localhost", "127.0.0.1"} {
+		host, _, err := net.SplitHostPort(w.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{host, "localhost", "127.0.0.1"} {
 			d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: &tls.Config{RootCAs: pool, ServerName: name, NextProtos: []string{"h2"}}}
-			c, err := d.DialContext(t.Context(), "tcp", "127.0.0.1:"+w.port)
+			c, err := d.DialContext(t.Context(), "tcp", w.address)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -179,7 +183,7 @@ func TestContractBackend(t *testing.T) {
 
 // onePort: without a client certificate there is enrollment and nothing else.
 func onePort(t *testing.T, w *world, pool *x509.CertPool) {
-	c, err := grpc.NewClient("127.0.0.1:"+w.port, grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(pool, "")))
+	c, err := grpc.NewClient(w.address, grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(pool, "")))
 	if err != nil {
 		t.Fatal(err)
 	}

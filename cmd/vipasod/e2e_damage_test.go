@@ -117,10 +117,10 @@ func TestBadEnvironment(t *testing.T) {
 	ann.start(t)
 	code := till.join(t)
 	t.Run("a backend that is not there", func(t *testing.T) {
-		till.ctl(t, "enroll", "--backend", "https://127.0.0.1:"+freePort(t), "--ca", w.ca(), "--code", code).refused(t, 1, "OFFLINE")
+		till.ctl(t, "enroll", "--backend", "https://"+ownAddress(), "--ca", w.ca(), "--code", code).refused(t, 1, "OFFLINE")
 	})
 	t.Run("an address that is none", func(t *testing.T) {
-		till.ctl(t, "enroll", "--backend", "http://127.0.0.1:"+w.port, "--ca", w.ca(), "--code", code).refused(t, 2, "FIELD_INVALID")
+		till.ctl(t, "enroll", "--backend", "http://"+w.address, "--ca", w.ca(), "--code", code).refused(t, 2, "FIELD_INVALID")
 	})
 	t.Run("the CA of another backend", func(t *testing.T) {
 		other := newWorld(t)

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 // directory with a short name: the path of a socket has 107 bytes at most.
 type world struct {
 	dir     string
-	port    string
+	address string // of the backend
 	backend *process
 	air     *process
 	all     []*process
@@ -29,7 +30,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: dir, port: freePort(t)}
+	w := &world{dir: dir, address: ownAddress()}
 	t.Cleanup(func() {
 		for _, p := range w.all {
 			p.kill()
@@ -44,24 +45,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// freePort returns a port that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+// ownAddress returns an address of this machine that nobody else uses: the port
+// stays free while the backend is away, whatever other tests listen on.
+func ownAddress() string {
+	return fmt.Sprintf("127.%d.%d.%d:8443", 1+rand.N(254), rand.N(256), 1+rand.N(254))
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
-func (w *world) url() string { return "https://127.0.0.1:" + w.port }
+func (w *world) url() string { return "https://" + w.address }
 
 func (w *world) ca() string { return w.path("backend/ca.pem") }
 
@@ -76,7 +68,7 @@ func (w *world) run(t *testing.T, name string, env []string, prog string, args .
 // startBackend returns when the backend answers.
 func (w *world) startBackend(t *testing.T) {
 	t.Helper()
-	w.backend = w.run(t, "backend", nil, "vipaso-backend", "serve", "--dir", w.path("backend"), "--listen", "127.0.0.1:"+w.port)
+	w.backend = w.run(t, "backend", nil, "vipaso-backend", "serve", "--dir", w.path("backend"), "--listen", w.address)
 	w.backend.await(t, "line that it serves", func(s string) bool { return strings.HasPrefix(s, "serving on ") })
 }
 
