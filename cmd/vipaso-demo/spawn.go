@@ -16,7 +16,7 @@ import (
 )
 
 // stopLimit is how long a child may take to end in good order.
-const stopLimit = 15 * time.Second
+const stopLimit = 30 * time.Second
 
 // child is a process of this demo's own program.
 type child struct {
