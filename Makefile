@@ -10,11 +10,13 @@ DESTDIR ?=
 PREFIX  ?= /usr
 
 # What may be given on the command line: make test PKG=./store, make fuzz
-# TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless.
+# TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless,
+# make crash EACH=64.
 PKG   ?= ./...
 RACE  ?= ./...
 TIME  ?= 10s
 BENCH ?= .
+EACH  ?= 8
 SEEDS ?= 100
 FROM  ?= 1
 WHOLE ?= false
@@ -79,6 +81,10 @@ sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOL
 .PHONY: mutants
 mutants: prerequisites ## break the program in some fifty ways; each must be found by the test that is named for it
 	@$(GO) test -count=1 -timeout 0 -v -run '^TestMutants$$' ./cmd/internal/prove -mutants "$(MUTANTS)"
+
+.PHONY: crash
+crash: prerequisites ## cut the power after every write of a till, a customer and the backend, in EACH ways
+	@$(GO) test -count=1 -timeout=6h -v -run TestPowerCut ./cmd/internal/prove/crash -each=$(EACH)
 
 .PHONY: cover
 cover: prerequisites ## fail unless every statement of the verifier and the machines is tested

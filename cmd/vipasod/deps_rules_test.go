@@ -10,6 +10,7 @@ const module = "github.com/vipaso/vipasod"
 var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
 	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
+	"cmd/internal/prove/crash",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
 	"preauth", "preauth/money", "preauth/ledger",

@@ -1,0 +1,115 @@
+//go:build amd64
+
+package crash
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+var (
+	each   = flag.Int("each", 0, "how many images to try at each point of a flow; 0 tries five at some points")
+	points = flag.Int("points", 32, "how many points of each flow to try when not each")
+)
+
+// TestPowerCut: whatever a power cut leaves of a till's, a customer's or the
+// backend's files, all that was promised is there, nothing that never was,
+// and nothing in part. A device that was locked stays so, and no other is.
+func TestPowerCut(t *testing.T) {
+	for _, f := range flows {
+		t.Run(f.name, func(t *testing.T) {
+			r := tried(t, f, safe)
+			if r.first != nil {
+				t.Error(r.first)
+			}
+			r.cutTwice(t)
+		})
+	}
+}
+
+// TestPowerCutFindsLess: with any less of safety the same flows lose what was
+// promised.
+func TestPowerCutFindsLess(t *testing.T) {
+	for _, f := range []flow{wallet, books} {
+		for _, level := range []string{"NORMAL", "OFF"} {
+			t.Run(f.name+" "+level, func(t *testing.T) {
+				if r := tried(t, f, level); r.tally.lost == 0 {
+					t.Error("nothing is lost")
+				}
+			})
+		}
+	}
+}
+
+// tried tries a flow at a level.
+func tried(t *testing.T, f flow, level string) *trial {
+	t.Helper()
+	begun := time.Now()
+	r := newTrial(t, f, level)
+	r.learn(t)
+	r.cutEverywhere(t)
+	t.Logf("%s, synchronous %s: %d ops, %d states, %d images in %.1f s: %d lost, %d corrupt, %d phantom", f.name, level,
+		len(r.log.Ops), len(r.states), r.tally.images, time.Since(begun).Seconds(), r.tally.lost, r.tally.corrupt, r.tally.phantom)
+	return r
+}
+
+// cutEverywhere tries images at points of the log: at all, or at some, half
+// of them just after something was promised.
+func (r *trial) cutEverywhere(t *testing.T) {
+	t.Helper()
+	apart, marks := max(1, len(r.log.Ops)*2 / *points), 0
+	for _, o := range r.log.Ops {
+		if o.Kind == Mark {
+			marks++
+		}
+	}
+	marksApart, mark := max(1, marks*2 / *points), 0
+	r.each(t, func(done int) (variants []int) {
+		if *each > 0 {
+			for v := range *each {
+				variants = append(variants, v)
+			}
+			return variants
+		}
+		chosen := done%apart == 0
+		if done > 0 && r.log.Ops[done-1].Kind == Mark {
+			mark++
+			chosen = chosen || mark%marksApart == 0
+		}
+		if chosen {
+			variants = []int{Nothing, NoNames, NoData, byLot + done, byLot + done + 1}
+		}
+		return variants
+	}, r.try)
+}
+
+// cutTwice lets the power come back at some points and go again while the
+// store is being opened.
+func (r *trial) cutTwice(t *testing.T) {
+	t.Helper()
+	second := &trial{flow: r.flow, states: r.states}
+	times := 3 + *each
+	for n := range times {
+		done := len(r.log.Ops) * (n + 1) / (times + 1)
+		dir := scratch(t)
+		if err := WriteDir(dir, r.cutAt(done, byLot+n).files); err != nil {
+			t.Fatal(err)
+		}
+		second.log = recordedIn(t, dir, r.flow, reopen, nil)
+		apart := 1 + len(second.log.Ops)/8
+		second.each(t, func(at int) []int {
+			if at%apart != 0 {
+				return nil
+			}
+			return []int{Everything, Nothing, NoNames, byLot + at}
+		}, func(dir string, c cut) {
+			s, err := second.open(dir, c)
+			second.judge(c, s, err, r.told[done], r.index[done])
+		})
+	}
+	t.Logf("%s, and again while opening after %d of them: %d images", r.flow.name, times, second.tally.images)
+	if second.first != nil {
+		t.Error("twice:", second.first)
+	}
+}

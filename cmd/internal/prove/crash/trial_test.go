@@ -1,0 +1,189 @@
+//go:build amd64
+
+package crash
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/vipaso/vipasod/preauth"
+)
+
+// A trial finds out what becomes of one flow when the power is cut.
+type trial struct {
+	flow   flow
+	log    *Log
+	states []preauth.Hash // all that there were, in order
+	index  []int          // of the state that each number of done ops leaves
+	told   []int          // index of the state that the last mark before promised
+
+	mu    sync.Mutex
+	tally tally
+	first error
+}
+
+// tally counts what was found.
+type tally struct{ images, lost, corrupt, phantom int }
+
+// A cut is one image: what a power cut at a point leaves.
+type cut struct {
+	done, variant int
+	files         map[string][]byte
+}
+
+func newTrial(t *testing.T, f flow, level string) *trial {
+	t.Helper()
+	return &trial{flow: f, log: recorded(t, f, level, nil)}
+}
+
+// each hands cuts to do, on all cores, each with a directory of its own.
+func (r *trial) each(t *testing.T, wanted func(done int) []int, do func(dir string, c cut)) {
+	t.Helper()
+	cuts := make(chan cut)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		dir := scratch(t)
+		workers.Go(func() {
+			for c := range cuts {
+				do(dir, c)
+			}
+		})
+	}
+	for d := NewDisk(r.log); ; {
+		for _, v := range wanted(d.Done()) {
+			cuts <- cut{d.Done(), v, d.Image(v)}
+		}
+		if !d.Next() {
+			break
+		}
+	}
+	close(cuts)
+	workers.Wait()
+}
+
+// open opens an image as a starting process does, and returns what is stored.
+func (r *trial) open(dir string, c cut) (preauth.Hash, error) {
+	if err := WriteDir(dir, c.files); err != nil {
+		return preauth.Hash{}, err
+	}
+	if err := r.flow.sound(dir); err != nil {
+		return preauth.Hash{}, err
+	}
+	return state(filepath.Join(dir, r.flow.file))
+}
+
+// learn finds out what is stored after each op if only the process dies.
+// Every later look is held against that. Nothing is stored twice, so what is
+// stored before and after some ops was stored between them too.
+func (r *trial) learn(t *testing.T) {
+	t.Helper()
+	all := make([]*preauth.Hash, len(r.log.Ops)+1)
+	dirs := make(chan string, runtime.GOMAXPROCS(0))
+	for range cap(dirs) {
+		dirs <- scratch(t)
+	}
+	at := func(done int) {
+		dir := <-dirs
+		defer func() { dirs <- dir }()
+		s, err := r.open(dir, r.cutAt(done, Everything))
+		if err != nil {
+			t.Errorf("%s killed after op %d: %v", r.flow.name, done, err)
+		}
+		all[done] = &s
+	}
+	var looking sync.WaitGroup
+	var between func(from, to int)
+	between = func(from, to int) {
+		if to-from < 2 {
+			return
+		}
+		if *all[from] == *all[to] {
+			for i := from + 1; i < to; i++ {
+				all[i] = all[from]
+			}
+			return
+		}
+		middle := (from + to) / 2
+		at(middle)
+		looking.Go(func() { between(from, middle) })
+		between(middle, to)
+	}
+	at(0)
+	at(len(r.log.Ops))
+	between(0, len(r.log.Ops))
+	looking.Wait()
+	told := 0
+	for done, s := range all {
+		if len(r.states) == 0 || *s != r.states[len(r.states)-1] {
+			r.states = append(r.states, *s)
+		}
+		r.index = append(r.index, len(r.states)-1)
+		if done > 0 && r.log.Ops[done-1].Kind == Mark {
+			told = len(r.states) - 1
+		}
+		r.told = append(r.told, told)
+	}
+}
+
+// cutAt is one image of the log.
+func (r *trial) cutAt(done, variant int) cut {
+	d := NewDisk(r.log)
+	for d.Done() < done {
+		d.Next()
+	}
+	return cut{done, variant, d.Image(variant)}
+}
+
+// try opens one image and judges it.
+func (r *trial) try(dir string, c cut) {
+	s, err := r.open(dir, c)
+	if err == nil && c.variant == Nothing {
+		err = r.again(dir, s)
+	}
+	r.judge(c, s, err, r.told[c.done], r.index[c.done])
+}
+
+// again fails if another start finds anything else than the first.
+func (r *trial) again(dir string, first preauth.Hash) error {
+	if err := r.flow.sound(dir); err != nil {
+		return err
+	}
+	second, err := state(filepath.Join(dir, r.flow.file))
+	if err == nil && second != first {
+		err = fmt.Errorf("opened again, something else is stored")
+	}
+	return err
+}
+
+// judge counts what an image has been opened as. It must be one of the states
+// from the last that was promised to the last that was reached.
+func (r *trial) judge(c cut, s preauth.Hash, err error, from, to int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tally.images++
+	switch at := indexOf(r.states, s); {
+	case err != nil:
+		r.tally.corrupt++
+	case at < 0 || at > to:
+		r.tally.phantom++
+		err = fmt.Errorf("what is stored never was")
+	case at < from:
+		r.tally.lost++
+		err = fmt.Errorf("state %d was promised, %d is stored", from, at)
+	}
+	if err != nil && r.first == nil {
+		r.first = fmt.Errorf("power cut after op %d, image %d: %w", c.done, c.variant, err)
+	}
+}
+
+func indexOf(states []preauth.Hash, s preauth.Hash) int {
+	for i := range states {
+		if states[i] == s {
+			return i
+		}
+	}
+	return -1
+}
