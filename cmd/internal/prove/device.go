@@ -37,6 +37,7 @@ type device struct {
 	full     bool                // the disk is
 	wasFull  bool                // since the process started
 	next     fault               // of the next commit, in a script
+	fuse     int                 // effects until the process dies, in a script; 0: it does not
 }
 
 func newDevice(w *world, p *person) *device {
@@ -88,6 +89,9 @@ func (d *device) crash(why string) error {
 		return nil
 	}
 	d.w.tell(d.name, "", "✗ "+why, preauth.Hash{})
+	if d.sync != nil && !d.sync.worked {
+		d.w.orphans = append(d.w.orphans, d.sync)
+	}
 	err := d.st.Close()
 	d.st, d.sync, d.wasFull = nil, nil, d.full
 	return err
@@ -117,6 +121,9 @@ func (d *device) commit(c *store.Change, about preauth.Hash) error {
 		c.Floor = d.floor()
 	}
 	f := d.w.commitFault(d)
+	if d.burns() {
+		f = faultBefore
+	}
 	if f == faultBefore || f == faultLost {
 		return d.gone(faultNames[f])
 	}
@@ -125,6 +132,9 @@ func (d *device) commit(c *store.Change, about preauth.Hash) error {
 	}
 	if err := d.w.check.committed(d, c, about); err != nil {
 		return err
+	}
+	if d.burns() {
+		f = faultAfter
 	}
 	if f == faultAfter || f == faultKept {
 		return d.gone(faultNames[f])
@@ -147,10 +157,19 @@ func (d *device) notify(events []*paymentv1.Event) {
 
 // passes is a point between two effects at which the process may die.
 func (d *device) passes(where string) error {
-	if d.w.dies(d) {
+	if d.burns() || d.w.dies(d) {
 		return d.gone("dies " + where)
 	}
 	return nil
+}
+
+// burns counts an effect, and reports whether the process dies at this one.
+func (d *device) burns() bool {
+	if d.fuse == 0 {
+		return false
+	}
+	d.fuse--
+	return d.fuse == 0
 }
 
 // become stores who the device is.

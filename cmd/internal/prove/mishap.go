@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vipaso/vipasod/preauth"
@@ -142,13 +143,14 @@ func (w *world) beginSync() error {
 }
 
 func (w *world) workSync() error {
-	var all []*call
+	all := slices.Clone(w.orphans)
 	for _, o := range w.owners() {
 		if c := o.base().sync; c != nil && !c.worked {
 			all = append(all, c)
 		}
 	}
 	if c, ok := among(w.dice, all); ok {
+		w.orphans = slices.DeleteFunc(slices.Clone(w.orphans), func(o *call) bool { return o == c })
 		return w.work(c)
 	}
 	return nil

@@ -15,13 +15,12 @@ import (
 // Mutant is a defect put in by hand, and the test that must find it. It lives
 // in an overlay: no file of the module is changed.
 type Mutant struct {
-	Name string   // what is done wrong
-	File string   // below the root of the module
-	Old  string   // text that occurs there exactly once
-	New  string   // in its place
-	In   string   // package of the killer, below the root
-	By   string   // the killer, as -run names it
-	Args []string // for the killer's own flags
+	Name string // what is done wrong
+	File string // below the root of the module
+	Old  string // text that occurs there exactly once
+	New  string // in its place
+	In   string // package of the killer, below the root
+	By   string // the killer, as -run names it
 }
 
 // Errors of a mutant.
@@ -63,8 +62,7 @@ func (m Mutant) Kill(ctx context.Context, root, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", m.Name, ErrMutant, err)
 	}
-	args := append([]string{"test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout=5m", "-run", m.By, "./" + m.In}, m.Args...)
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout=5m", "-run", m.By, "./"+m.In)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	return m.judge(string(out), err)

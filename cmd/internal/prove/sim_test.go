@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 8, "how many seeds to simulate")
+	seeds = flag.Uint64("seeds", 6, "how many seeds to simulate")
 	from  = flag.Uint64("from", 1, "the first of them")
 	whole = flag.Bool("whole", false, "print the whole trace of each seed")
 )

@@ -89,7 +89,7 @@ func (w *world) work(c *call) error {
 	there, back := w.office.reach()
 	if !there {
 		w.tell(c.d.name, "backend", "call gets lost", preauth.Hash{})
-		c.d.sync = nil
+		c.drop()
 		return nil
 	}
 	c.worked = true
@@ -111,9 +111,16 @@ func (w *world) work(c *call) error {
 	}
 	if err != nil || !back || !w.office.up() {
 		w.tell("backend", c.d.name, "answer gets lost", preauth.Hash{})
-		c.d.sync = nil
+		c.drop()
 	}
 	return nil
+}
+
+// drop ends a call that gets no answer.
+func (c *call) drop() {
+	if c.d.sync == c {
+		c.d.sync = nil
+	}
 }
 
 func (w *world) handIn(c *call) error {

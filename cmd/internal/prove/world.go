@@ -38,10 +38,11 @@ type world struct {
 
 	links    []*session
 	sessions int
-	opened   int  // payments so far
-	payments int  // to open
-	quiet    bool // nothing goes wrong any more
-	cutOff   bool // nobody reaches the backend
+	orphans  []*call // to the backend, of processes that have died since
+	opened   int     // payments so far
+	payments int     // to open
+	quiet    bool    // nothing goes wrong any more
+	cutOff   bool    // nobody reaches the backend
 	genuine  map[[32]byte]preauth.ID
 }
 
