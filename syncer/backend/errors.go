@@ -62,6 +62,8 @@ var (
 	ErrRequestInvalid = errors.New("request does not verify")
 	// ErrRequestCancelled says that a Request has been cancelled.
 	ErrRequestCancelled = errors.New("request is cancelled")
+	// ErrRequestPaid says that a Request has been claimed.
+	ErrRequestPaid = errors.New("request is paid")
 	// ErrBinding says that an amount does not fit the bound Request.
 	ErrBinding = errors.New("amount does not fit the request")
 	// ErrOverloaded says that the caller should come back later.
@@ -97,6 +99,7 @@ var conditions = []struct {
 	{ErrPreauth, codes.NotFound, "PREAUTH_NOT_FOUND"},
 	{ErrRequestInvalid, codes.InvalidArgument, "REQUEST_INVALID"},
 	{ErrRequestCancelled, codes.FailedPrecondition, "REQUEST_CANCELLED"},
+	{ErrRequestPaid, codes.FailedPrecondition, "PAYMENT_STATE"},
 	{ErrBinding, codes.FailedPrecondition, "AMOUNT_MISMATCH"},
 	{ErrOverloaded, codes.Unavailable, "OVERLOADED"},
 	{ErrNotFound, codes.NotFound, "NOT_FOUND"},

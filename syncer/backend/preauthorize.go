@@ -126,6 +126,13 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 		if cancelled {
 			return fmt.Errorf("request %s: %w", bound.Hash, ErrRequestCancelled)
 		}
+		_, claimed, err := t.claim(bound.Hash)
+		if err != nil {
+			return err
+		}
+		if claimed {
+			return fmt.Errorf("request %s: %w", bound.Hash, ErrRequestPaid)
+		}
 		return t.use(boundHold, c.device.ID, now)
 	}
 	unit, err := unitOf(r.Currency)

@@ -134,6 +134,11 @@ func (s *Server) record(t Tx, r request, c claim, at time.Time) (err error) {
 	if err := t.putClaim(c); err != nil {
 		return err
 	}
+	// A customer that never heard of the one made for this request has paid
+	// otherwise.
+	if err := s.unbind(t, r.hash, c.preauth, at); err != nil {
+		return err
+	}
 	return t.promise(r.hash, c.voucher, c.amount+c.tip)
 }
 
