@@ -119,6 +119,9 @@ func (k *checker) attempt(d *device, request preauth.Hash) error {
 	if now.Cancel != (len(now.CancelBytes) > 0) || now.Receipt != (len(now.ReceiptBytes) > 0) {
 		return k.broken("%s: the row says %t and %t, but has %d and %d bytes", name, now.Cancel, now.Receipt, len(now.CancelBytes), len(now.ReceiptBytes))
 	}
+	if err := k.believed(d, now); err != nil {
+		return err
+	}
 	k.edges[fmt.Sprintf("customer %s → %s", old.State, now.State)]++
 	m.attempts[request] = now
 	return k.oneVoucher(d, now)
@@ -234,6 +237,9 @@ func (k *checker) ask(d *device, sale store.Sale, now store.Ask) error {
 		return k.broken("%s has no outcome, but another has paid", name)
 	}
 	m.asks[now.Request] = now
+	if now.Receipt && !old.Receipt {
+		return k.accepted(d, now)
+	}
 	return nil
 }
 

@@ -220,7 +220,9 @@ func (w *world) passSettleBy() error {
 }
 
 // askAgain lets everybody ask for the verdicts that stand now: one that was
-// heard may have been replaced since, by a reversal.
+// heard may have been replaced since, by a reversal. Package daemon never asks
+// twice, so a device can go on showing the earlier one; here it is the money
+// that is looked at.
 func (w *world) askAgain() error {
 	for _, o := range w.owners() {
 		m := w.check.of(o.base())

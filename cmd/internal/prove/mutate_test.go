@@ -57,7 +57,7 @@ func tryAll(t *testing.T, which string) {
 				mu.Lock()
 				if err == nil {
 					killed++
-					fmt.Printf("killed by %-40s %s\n", m.By, m.Name)
+					fmt.Printf("killed by %-48s %s\n", strings.Trim(m.By, "^$"), m.Name)
 				} else {
 					fmt.Println(err)
 					t.Error(err)
