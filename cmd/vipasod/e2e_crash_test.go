@@ -13,7 +13,7 @@ func (s *shop) crash(t *testing.T) (id string) {
 	t.Helper()
 	log := s.customers[0].follow(t, "listen", "--types", "payment_accepted")
 	s.customers[0].accepting(t)
-	s.till.follow(t, "pay", "request", "12.00", "USD", "--timeout", "40s")
+	s.till.follow(t, "pay", "request", "12.00", "USD", "--timeout", "1m")
 	_, e := log.event(t, "payment_accepted", "")
 	return e.GetPaymentAccepted().GetPaymentId()
 }
@@ -84,7 +84,7 @@ func TestKilledAtEachStep(t *testing.T) {
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
 			log := step.stores.follow(t, "listen", "--after", last(t, step.stores), "--types", step.event)
-			asking := s.till.follow(t, "pay", "request", "10.00", "USD", "--timeout", "40s")
+			asking := s.till.follow(t, "pay", "request", "10.00", "USD", "--timeout", "1m")
 			log.event(t, step.event, "")
 			step.dies.restart(t)
 			if code := asking.exit(t); code != 0 {
