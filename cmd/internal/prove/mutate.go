@@ -62,7 +62,7 @@ func (m Mutant) Kill(ctx context.Context, root, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", m.Name, ErrMutant, err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout=5m", "-run", m.By, "./"+m.In)
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout=2m", "-run", m.By, "./"+m.In)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	return m.judge(string(out), err)

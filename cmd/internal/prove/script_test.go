@@ -33,7 +33,7 @@ type script struct {
 // tills were paid.
 func play(t *testing.T, cast uint64, do func(s *script)) (luna, sol int64) {
 	t.Helper()
-	r := stage(t).run(cast, func(w *world) error {
+	r := theStage.run(cast, func(w *world) error {
 		w.quiet = true
 		s := &script{t, w, store.ForceOffline}
 		do(s)

@@ -21,16 +21,20 @@ var (
 	whole = flag.Bool("whole", false, "print the whole trace of each seed")
 )
 
-// theStage is set once for all tests of the package.
-var theStage = sync.OnceValues(func() (*Stage, error) { return NewStage(memoryDir()) })
+// theStage is set before all tests of the package.
+var theStage *Stage
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	s, err := NewStage(memoryDir())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	theStage = s
 	code := m.Run()
-	if s, err := theStage(); err == nil {
-		if err := s.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
+	if err := s.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
@@ -45,19 +49,10 @@ func memoryDir() string {
 	return os.TempDir()
 }
 
-func stage(t *testing.T) *Stage {
-	t.Helper()
-	s, err := theStage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // TestSimulation runs seeds, on all cores. The first one and every thousandth
 // run twice, and must do the very same.
 func TestSimulation(t *testing.T) {
-	s := stage(t)
+	s := theStage
 	begun := time.Now()
 	next := make(chan uint64)
 	results := make(chan Result)
