@@ -11,6 +11,9 @@ import (
 // standing verdict, every conviction.
 func (k *checker) books() error {
 	m := k.model
+	if err := k.verdicts(); err != nil { // first, because it names a request
+		return err
+	}
 	sums, err := k.balances()
 	if err != nil {
 		return err
@@ -43,7 +46,7 @@ func (k *checker) books() error {
 			return err
 		}
 	}
-	return k.verdicts()
+	return nil
 }
 
 // reserveHolds are the rules of one pre-authorization.
