@@ -47,7 +47,7 @@ func tried(t *testing.T, f flow, level string) *trial {
 	t.Helper()
 	begun := time.Now()
 	r := newTrial(t, f, level)
-	r.learn(t)
+	r.learn(t, 0)
 	r.cutEverywhere(t)
 	t.Logf("%s, synchronous %s: %d ops, %d states, %d images in %.1f s: %d lost, %d corrupt, %d phantom", f.name, level,
 		len(r.log.Ops), len(r.states), r.tally.images, time.Since(begun).Seconds(), r.tally.lost, r.tally.corrupt, r.tally.phantom)

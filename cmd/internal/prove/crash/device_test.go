@@ -27,7 +27,7 @@ const storeFile = "store.db"
 var (
 	till     = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile}
 	wallet   = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile}
-	restored = flow{name: "restored", prepare: putBack, run: runRestored, sound: soundAs(store.Customer), file: storeFile}
+	restored = flow{name: "restored", prepare: putBack, run: runRestored, sound: soundAs(store.Customer), file: storeFile, returns: true}
 )
 
 // start is when all flows begin.
@@ -94,6 +94,9 @@ func runTill(dir string, told func(), weaken func(any) error) error {
 	for _, n := range []int{34, 3} {
 		d, err := openDevice(dir, store.Business, told, weaken)
 		if err != nil {
+			return err
+		}
+		if err := d.commit(identity(false)); err != nil {
 			return err
 		}
 		for range n {

@@ -17,13 +17,20 @@ type Disk struct {
 	done  int
 	files map[int]*file
 	names map[string]int // for certain
-	moves []int          // ops on names that nothing has waited for
+	moves []pending      // of names
 }
 
 // file is a file on a Disk.
 type file struct {
 	certain []byte
-	pending []int // ops that nothing has waited for
+	pending []pending
+}
+
+// pending is an op that is not certain, or comes after one that is not.
+type pending struct {
+	op       int
+	certain  bool
+	doubtful bool // its fsync has failed: no later one makes it certain
 }
 
 // NewDisk returns the disk before the first op of a log.
@@ -48,28 +55,40 @@ func (d *Disk) Next() bool {
 	switch op.Kind {
 	case Write, Truncate:
 		f := d.files[op.File]
-		f.pending = append(f.pending, at)
+		f.pending = append(f.pending, pending{op: at})
 	case Create:
 		d.files[op.File] = &file{}
-		d.moves = append(d.moves, at)
+		d.moves = append(d.moves, pending{op: at})
 	case Rename, Unlink:
-		d.moves = append(d.moves, at)
+		d.moves = append(d.moves, pending{op: at})
 	case Sync:
 		f := d.files[op.File]
 		f.pending = d.settle(f.pending, op.Covers, func(o Op) { f.certain = o.apply(f.certain) })
 	case SyncDir:
 		d.moves = d.settle(d.moves, op.Covers, func(o Op) { o.move(d.names) })
+	case Failed:
+		all := d.moves
+		if op.File != names {
+			all = d.files[op.File].pending
+		}
+		for i := range all {
+			all[i].doubtful = all[i].doubtful || all[i].op < op.Covers && !all[i].certain
+		}
 	}
 	return true
 }
 
 // settle makes the pending ops before a point certain and returns the rest.
-func (d *Disk) settle(pending []int, before int, certain func(Op)) []int {
-	for len(pending) > 0 && pending[0] < before {
-		certain(d.log.Ops[pending[0]])
-		pending = pending[1:]
+// What comes after one in doubt stays in its place.
+func (d *Disk) settle(all []pending, before int, certain func(Op)) []pending {
+	for i := range all {
+		all[i].certain = all[i].certain || all[i].op < before && !all[i].doubtful
 	}
-	return pending
+	for len(all) > 0 && all[0].certain {
+		certain(d.log.Ops[all[0].op])
+		all = all[1:]
+	}
+	return all
 }
 
 // apply returns a file after a Write or Truncate.
@@ -122,9 +141,9 @@ func (d *Disk) Image(variant int) map[string][]byte {
 	l := lot{dice: rand.New(rand.NewPCG(uint64(d.done), uint64(variant))), variant: variant}
 	names := maps.Clone(d.names)
 	l.draw(NoNames)
-	for _, at := range d.moves {
-		if l.keeps() {
-			d.log.Ops[at].move(names)
+	for _, p := range d.moves {
+		if p.certain || l.keeps() {
+			d.log.Ops[p.op].move(names)
 		}
 	}
 	image := map[string][]byte{}
@@ -132,8 +151,12 @@ func (d *Disk) Image(variant int) map[string][]byte {
 		f := d.files[names[name]]
 		b := bytes.Clone(f.certain)
 		l.draw(NoData)
-		for _, at := range f.pending {
-			b = l.write(b, d.log.Ops[at])
+		for _, p := range f.pending {
+			if o := d.log.Ops[p.op]; p.certain {
+				b = o.apply(b)
+			} else {
+				b = l.write(b, o)
+			}
 		}
 		image[name] = b
 	}

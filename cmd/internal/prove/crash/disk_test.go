@@ -30,6 +30,7 @@ func TestImage(t *testing.T) {
 	write := Op{Kind: Write, Data: []byte("new")}
 	create, first := Op{Kind: Create, Name: "b", File: 1}, Op{Kind: Write, File: 1, Data: []byte("one")}
 	syncData := func(file, covers int) Op { return Op{Kind: Sync, File: file, Covers: covers} }
+	failed := func(file, covers int) Op { return Op{Kind: Failed, File: file, Covers: covers} }
 	syncNames := func(covers int) Op { return Op{Kind: SyncDir, Covers: covers} }
 	tests := []struct {
 		name, file string
@@ -40,6 +41,9 @@ func TestImage(t *testing.T) {
 		{"a write", "a", []Op{write}, []string{"new", "old"}},
 		{"a write that was waited for", "a", []Op{write, syncData(0, 1)}, []string{"new"}},
 		{"a write that came while another was waited for", "a", []Op{write, {Kind: Write, Data: []byte("ever")}, syncData(0, 1)}, []string{"ever", "new"}},
+		{"a write whose fsync failed, and then did not", "a", []Op{write, failed(0, 1), syncData(0, 2)}, []string{"new", "old"}},
+		{"a write after one whose fsync failed", "a", []Op{{Kind: Write, Data: []byte("ever")}, failed(0, 1), write, syncData(0, 3)}, []string{"newr", "new"}},
+		{"a removal whose fsync failed", "a", []Op{{Kind: Unlink, Name: "a"}, failed(names, 1), syncNames(2)}, []string{"none", "old"}},
 		{"a cut", "a", []Op{{Kind: Truncate, Size: 1}}, []string{"o", "old"}},
 		{"a new file", "b", []Op{create, first}, []string{"one", "", "none"}},
 		{"a new file whose data was waited for", "b", []Op{create, first, syncData(1, 2)}, []string{"one", "none"}},

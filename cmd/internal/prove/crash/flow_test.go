@@ -35,6 +35,8 @@ type flow struct {
 	// it, and closes it.
 	sound func(dir string) error
 	file  string // of SQLite
+	// returns says that what was stored once may be stored again later.
+	returns bool
 }
 
 var flows = []flow{till, wallet, restored, books}

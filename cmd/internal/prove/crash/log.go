@@ -19,11 +19,15 @@ const (
 	Unlink                   // Name goes
 	SyncDir                  // waits for the names
 	Mark                     // Text was told to the world
+	Failed                   // a Sync or SyncDir that reported failure: what it should have waited for may never come
 )
+
+// names is the file number of the directory itself, which a Failed has.
+const names = -1
 
 // String names the kind.
 func (k Kind) String() string {
-	names := [...]string{"", "write", "truncate", "sync", "create", "rename", "unlink", "sync names", "mark"}
+	names := [...]string{"", "write", "truncate", "sync", "create", "rename", "unlink", "sync names", "mark", "failed sync"}
 	return names[k]
 }
 

@@ -13,9 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// names is the file number of the directory itself.
-const names = -1
-
 // errUnknown says that a program did what a Log has no word for.
 var errUnknown = errors.New("cannot be recorded")
 
@@ -88,7 +85,7 @@ func (r *recorder) read(tid int, c *entered) (Op, error) {
 		case !watched:
 			return Op{}, nil
 		case file == names:
-			return Op{Kind: SyncDir, Covers: len(r.log.Ops)}, nil
+			return Op{Kind: SyncDir, File: names, Covers: len(r.log.Ops)}, nil
 		}
 		return Op{Kind: Sync, File: file, Covers: len(r.log.Ops)}, nil
 	case unix.SYS_CLOSE:
@@ -224,11 +221,11 @@ func (r *recorder) nameOf(file int) string {
 // ended notes what a call has done.
 func (r *recorder) ended(c *entered, result int64) error {
 	op := c.what
+	if (op.Kind == Sync || op.Kind == SyncDir) && c.fails.Errno != 0 {
+		op.Kind, result = Failed, 0 // with Done as well: nobody may rely on it
+	}
 	if op.Kind == 0 || op.Kind == Mark || result < 0 {
 		return nil
-	}
-	if c.fails.Errno != 0 && (op.Kind == Sync || op.Kind == SyncDir) {
-		return nil // it has waited for nothing, as far as anybody may know
 	}
 	switch op.Kind {
 	case Write:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -76,9 +77,10 @@ func (r *trial) open(dir string, c cut) (preauth.Hash, error) {
 }
 
 // learn finds out what is stored after each op if only the process dies.
-// Every later look is held against that. Nothing is stored twice, so what is
-// stored before and after some ops was stored between them too.
-func (r *trial) learn(t *testing.T) {
+// Every later look is held against that. What is stored before and after some
+// ops was stored between them too, unless the flow returns. It looks from a
+// number of ops on, which must be zero or follow a mark.
+func (r *trial) learn(t *testing.T, first int) {
 	t.Helper()
 	all := make([]*preauth.Hash, len(r.log.Ops)+1)
 	dirs := make(chan string, runtime.GOMAXPROCS(0))
@@ -100,7 +102,7 @@ func (r *trial) learn(t *testing.T) {
 		if to-from < 2 {
 			return
 		}
-		if *all[from] == *all[to] {
+		if *all[from] == *all[to] && !r.flow.returns {
 			for i := from + 1; i < to; i++ {
 				all[i] = all[from]
 			}
@@ -111,10 +113,15 @@ func (r *trial) learn(t *testing.T) {
 		looking.Go(func() { between(from, middle) })
 		between(middle, to)
 	}
-	at(0)
-	at(len(r.log.Ops))
-	between(0, len(r.log.Ops))
+	at(first)
+	if first < len(r.log.Ops) {
+		at(len(r.log.Ops))
+	}
+	between(first, len(r.log.Ops))
 	looking.Wait()
+	for i := range first {
+		all[i] = all[first]
+	}
 	told := 0
 	for done, s := range all {
 		if len(r.states) == 0 || *s != r.states[len(r.states)-1] {
@@ -164,26 +171,18 @@ func (r *trial) judge(c cut, s preauth.Hash, err error, from, to int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.images++
-	switch at := indexOf(r.states, s); {
+	switch {
 	case err != nil:
 		r.tally.corrupt++
-	case at < 0 || at > to:
+	case slices.Contains(r.states[from:to+1], s):
+	case slices.Contains(r.states[:from], s):
+		r.tally.lost++
+		err = fmt.Errorf("state %d was promised, %d is stored", from, slices.Index(r.states, s))
+	default:
 		r.tally.phantom++
 		err = fmt.Errorf("what is stored never was")
-	case at < from:
-		r.tally.lost++
-		err = fmt.Errorf("state %d was promised, %d is stored", from, at)
 	}
 	if err != nil && r.first == nil {
 		r.first = fmt.Errorf("power cut after op %d, image %d: %w", c.done, c.variant, err)
 	}
-}
-
-func indexOf(states []preauth.Hash, s preauth.Hash) int {
-	for i := range states {
-		if states[i] == s {
-			return i
-		}
-	}
-	return -1
 }
