@@ -78,7 +78,8 @@ func history4() []*paymentv1.Payment {
 // TestCalls: what each command asks of the daemon.
 func TestCalls(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, []byte("PEM"), 0o600); err != nil {
+	pem := caPEM(t)
+	if err := os.WriteFile(ca, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	loss, none := uint32(105), uint32(0)
@@ -87,7 +88,7 @@ func TestCalls(t *testing.T) {
 		method string
 		want   proto.Message // without request_id
 	}{
-		{"enroll --backend https://b --ca " + ca + " --code C", "Enroll", &devicev1.EnrollRequest{BackendUrl: "https://b", CaPem: "PEM", Code: "C"}},
+		{"enroll --backend https://b --ca " + ca + " --code C", "Enroll", &devicev1.EnrollRequest{BackendUrl: "https://b", CaPem: string(pem), Code: "C"}},
 		{"logout", "Logout", &devicev1.LogoutRequest{}},
 		{"logout --force", "Logout", &devicev1.LogoutRequest{Force: true}},
 		{"ready", "BusinessService/CheckReadiness", &paymentv1.CheckReadinessRequest{}},
@@ -289,6 +290,9 @@ func TestNotSoGood(t *testing.T) {
 	f := answering(t)
 	failing := &devicev1.DiagnoseResponse{Checks: []*devicev1.Check{{Name: "radio", Result: devicev1.CheckResult_CHECK_RESULT_FAILED, Reason: "ADAPTER_BUSY", Detail: "hci0 is held", NextStep: "use another"}}}
 	unready := &paymentv1.CheckReadinessResponse{Problems: []*paymentv1.ReadinessProblem{{Reason: "NOT_ENROLLED", Detail: "no certificate", NextStep: "vipasoctl enroll"}}}
+	high := &paymentv1.ReadinessProblem{Reason: "LIMIT_PAYMENT", Detail: "at most 50.00", NextStep: "less"}
+	higher := &paymentv1.ReadinessProblem{Reason: "LIMIT_PAYMENT", Detail: "at most 40.00", NextStep: "less"}
+	twice := &paymentv1.CheckReadinessResponse{Problems: []*paymentv1.ReadinessProblem{high, high, higher, {Reason: "LIMIT_COUNT", Detail: "7", NextStep: "sync"}}}
 	tests := []struct {
 		method string
 		answer proto.Message
@@ -298,6 +302,7 @@ func TestNotSoGood(t *testing.T) {
 		{"Diagnose", failing, "doctor", "failed   radio           ADAPTER_BUSY  hci0 is held\n         next: use another\n"},
 		{"Diagnose", &devicev1.DiagnoseResponse{Checks: []*devicev1.Check{{Name: "radio"}}}, "doctor", "-        radio           \n"},
 		{"CheckReadiness", unready, "ready", "not ready\nNOT_ENROLLED  no certificate\n  next: vipasoctl enroll\n"},
+		{"CheckReadiness", twice, "ready 60.00 USD", "not ready\nLIMIT_PAYMENT  at most 50.00\nLIMIT_PAYMENT  at most 40.00\n  next: less\nLIMIT_COUNT  7\n  next: sync\n"},
 		{"CheckStore", &devicev1.CheckStoreResponse{Problems: []string{"sum differs"}}, "store check", "not ok\n  sum differs\n"},
 		{"CancelPayment", &businessv1.CancelPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)}, "pay cancel x", "PROVISIONAL"},
 		{"AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_REJECTED)}, "pay accept x --amount 1 --currency USD --instrument y", "REJECTED"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,11 +96,20 @@ with no network now. It exits 0 if so and 1 if not, and then says why.`,
 	}
 }
 
+// printReadiness prints each problem once, and a step that several problems
+// share after the last of them.
 func (a *app) printReadiness(resp *paymentv1.CheckReadinessResponse) {
 	a.printf("%s\n", either(resp.GetReady(), a.stdout.good(a, "ready"), "not ready"))
-	for _, p := range resp.GetProblems() {
-		a.printf("%s  %s\n", clean(p.GetReason()), clean(p.GetDetail()))
-		if next := p.GetNextStep(); next != "" {
+	said := make(map[string]bool)
+	problems := resp.GetProblems()
+	for i, p := range problems {
+		if line := clean(p.GetReason()) + "  " + clean(p.GetDetail()); !said[line] {
+			said[line] = true
+			a.printf("%s\n", line)
+		}
+		next := p.GetNextStep()
+		again := func(q *paymentv1.ReadinessProblem) bool { return q.GetNextStep() == next }
+		if next != "" && !slices.ContainsFunc(problems[i+1:], again) {
 			a.printf("  next: %s\n", clean(next))
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -11,9 +10,6 @@ import (
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
-
-// caHint says where the file for --ca comes from.
-const caHint = "copy ca.pem from the backend: it is in the directory given to `vipaso-backend serve --dir DIR`"
 
 func (a *app) enrollCommand() *cobra.Command {
 	var backend, ca, code string
@@ -26,16 +22,16 @@ and the network may go.`,
 		Example: `  vipasoctl enroll --backend https://pay.example.com:8443 --ca ca.pem --code K7QF-22XM`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			pem, err := os.ReadFile(ca)
+			pem, err := readCA(ca)
 			if err != nil {
-				return &fileError{path: ca, err: err, hint: caHint}
+				return err
 			}
 			c, err := a.dial()
 			if err != nil {
 				return err
 			}
 			a.progress("enrolling with %s…", backend)
-			req := &devicev1.EnrollRequest{RequestId: uuid.NewString(), BackendUrl: backend, CaPem: string(pem), Code: code}
+			req := &devicev1.EnrollRequest{RequestId: uuid.NewString(), BackendUrl: backend, CaPem: pem, Code: code}
 			var resp *devicev1.EnrollResponse
 			err = persist(cmd.Context(), c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
 				resp, err = c.device().Enroll(ctx, req, opts...)

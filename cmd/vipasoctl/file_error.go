@@ -35,6 +35,9 @@ func (f *fileError) explanation() explanation {
 	e := explanation{head: f.Error()}
 	dir := filepath.Dir(f.path)
 	switch {
+	case errors.Is(f.err, errNotCA):
+		e.why, e.next = "A device trusts only the backend whose ca.pem it was given; `vipaso-backend serve` makes that file and prints its path when it starts.",
+			f.hint+", then vipasoctl enroll --backend URL --ca ca.pem --code CODE"
 	case errors.Is(f.err, fs.ErrExist):
 		e.why, e.next = "A file is not replaced by accident.", "choose another name, or repeat with --force"
 	case errors.Is(f.err, fs.ErrNotExist) && f.hint != "":

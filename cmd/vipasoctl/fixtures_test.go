@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -150,4 +155,16 @@ func rejected(sequence uint64, id string) *paymentv1.Event {
 
 func unconfirmed(sequence uint64) *paymentv1.Event {
 	return &paymentv1.Event{Sequence: sequence, Time: before(0), Event: &paymentv1.Event_PaymentUnconfirmed{PaymentUnconfirmed: &paymentv1.PaymentUnconfirmed{PaymentId: paymentID, Resolution: "settle_by"}}}
+}
+
+// caPEM is the text of a certificate file.
+func caPEM(t *testing.T) []byte {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: noon, NotAfter: noon.Add(time.Hour)}
+	der, err := x509.CreateCertificate(nil, about, about, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

@@ -39,7 +39,7 @@ func (a *app) printPaid(p *paymentv1.Payment, story []*paymentv1.Event) {
 	if !zero(p.GetTip()) {
 		head += " + tip " + clean(p.GetTip()) + " = " + sum(p.GetTotal(), p.GetCurrency())
 	}
-	if p.GetReason() != "" {
+	if p.GetReason() != word(p.GetState()) && p.GetReason() != "" {
 		head += "  " + clean(p.GetReason())
 	}
 	a.printf("%s\npayment    %s\n", a.stdout.bold(a, head), clean(p.GetPaymentId()))
@@ -111,6 +111,8 @@ func (a *app) nextStep(p *paymentv1.Payment, story []*paymentv1.Event) string {
 	switch {
 	case known && p.GetState() == paymentv1.PaymentState_PAYMENT_STATE_REJECTED:
 		return entry.Next
+	case p.GetRole() == paymentv1.Role_ROLE_CUSTOMER && p.GetState() == paymentv1.PaymentState_PAYMENT_STATE_OTHER_PAID:
+		return "nothing to do; another customer paid; nothing was taken from you."
 	case p.GetRole() == paymentv1.Role_ROLE_CUSTOMER && (!known || entry.GRPC == ""):
 		return "nothing to do; nothing was paid, and the till may ask again."
 	case known:

@@ -114,6 +114,7 @@ func TestNextStepsByRole(t *testing.T) {
 		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_CANCELLED, "USER", "the till may ask again"},
 		{paymentv1.Role_ROLE_BUSINESS, paymentv1.PaymentState_PAYMENT_STATE_EXPIRED, "TIMEOUT", "ask again"},
 		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_EXPIRED, "TIMEOUT", "the till may ask again"},
+		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_OTHER_PAID, "OTHER_PAID", "another customer paid; nothing was taken from you"},
 		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_DECLINED, "not my order", "the till may ask again"},
 		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_CANCELLED, "COUNTER_REUSED", "preauth create"},
 		{paymentv1.Role_ROLE_CUSTOMER, paymentv1.PaymentState_PAYMENT_STATE_REJECTED, "EXHAUSTED", "admin --dir DIR payment show"},
@@ -126,5 +127,18 @@ func TestNextStepsByRole(t *testing.T) {
 		if got := a.nextStep(p, nil); !strings.Contains(got, test.want) {
 			t.Errorf("%s that is %s for %q: next step %q, want %q in it", word(test.role), word(test.state), test.reason, got, test.want)
 		}
+	}
+}
+
+// TestStateAndReasonAreNotTheSameWord: a reason that only repeats the state is
+// left out.
+func TestStateAndReasonAreNotTheSameWord(t *testing.T) {
+	f := answering(t)
+	p := paid(paymentv1.PaymentState_PAYMENT_STATE_OTHER_PAID)
+	p.Role, p.Tip, p.Reason = paymentv1.Role_ROLE_CUSTOMER, "0.00", "OTHER_PAID"
+	f.answer("AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: p})
+	got := f.run("pay", "accept", paymentID, "--amount", "12.00", "--currency", "USD", "--instrument", instrumentID)
+	if want := "OTHER_PAID  12.00 USD\npayment"; got.code != 1 || !strings.HasPrefix(got.stdout, want) {
+		t.Errorf("%+v, want %q first", got, want)
 	}
 }

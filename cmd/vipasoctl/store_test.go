@@ -89,6 +89,12 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	large := append(caPEM(t), strings.Repeat("#", caMax)...)
+	if err := os.WriteFile(filepath.Join(dir, "large"), large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notCA := "why    A device trusts only the backend whose ca.pem it was given; `vipaso-backend serve` makes that file and prints its path when it starts.\n" +
+		"next   HINT, then vipasoctl enroll --backend URL --ca ca.pem --code CODE\n"
 	tests := []struct {
 		args string
 		code int
@@ -100,6 +106,8 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		{"store backup DIR", 1, "error: DIR: is a directory\nwhy    It is a directory.\nnext   name a file in it\n"},
 		{"enroll --backend https://x --code c --ca DIR/none.pem", 2, "error: DIR/none.pem: no such file or directory\nwhy    There is no such file.\nnext   HINT\n"},
 		{"enroll --backend https://x --code c --ca DIR", 2, "error: DIR: is a directory\nwhy    It is a directory.\nnext   name a file in it\n"},
+		{"enroll --backend https://x --code c --ca DIR/file", 2, "error: DIR/file: this is not the backend's ca.pem: there is no PEM certificate in it\n" + notCA},
+		{"enroll --backend https://x --code c --ca DIR/large", 2, "error: DIR/large: this is not the backend's ca.pem: it has more than 65536 bytes\n" + notCA},
 	}
 	for _, test := range tests {
 		got := f.run(strings.Fields(strings.ReplaceAll(test.args, "DIR", dir))...)
@@ -107,6 +115,9 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		if got.code != test.code || got.stderr != want || got.stdout != "" {
 			t.Errorf("%s: exit %d, stderr\n%s\nwant exit %d\n%s", test.args, got.code, got.stderr, test.code, want)
 		}
+	}
+	if f.last("Enroll") != nil {
+		t.Error("the daemon was asked to enroll")
 	}
 }
 
