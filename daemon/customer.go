@@ -125,7 +125,7 @@ func answeredBefore(earlier []store.Attempt) (store.Attempt, bool) {
 
 // newAttempt is the row of a request that was just received.
 func newAttempt(r preauth.Request, m *merchant) store.Attempt {
-	now := time.Now()
+	now := m.d.now()
 	return store.Attempt{
 		Attempt: payment.Attempt{
 			Request: r.Hash, Payment: preauth.ID(r.Body.PaymentId), Business: preauth.ID(r.Body.BusinessDeviceId),

@@ -66,11 +66,12 @@ func (t *till) ends(ctx context.Context, sale store.Sale) (at time.Time, ev paym
 }
 
 // allDeclined returns how many times customers said no, 0 unless everybody
-// who was asked has. A customer whose link was lost may still come back.
+// who was asked has. A customer whose link was lost may still come back, and
+// an answer that was not good is no answer.
 func allDeclined(asks []store.Ask) (noes int) {
 	saidNo := make(map[preauth.ID]bool)
 	for _, a := range asks {
-		if refused(a) {
+		if a.Cancel == payment.ReasonDeclined {
 			saidNo[a.Customer] = true
 			noes++
 		}

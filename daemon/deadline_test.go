@@ -121,6 +121,8 @@ func TestEveryoneSaysNo(t *testing.T) {
 		ends("ann still decides", time.Minute, payment.TimedOut)
 		pause(t.Context(), 10*time.Second)
 		says("ann", payment.ReasonRefused)
+		ends("ann's answer was no good", time.Minute, payment.TimedOut)
+		says("ann", payment.ReasonDeclined)
 		ends("both said no", 13*time.Second, payment.AllDeclined)
 		pause(t.Context(), time.Second)
 		ends("they still have", 13*time.Second, payment.AllDeclined)

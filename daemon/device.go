@@ -251,12 +251,19 @@ func (d *Device) now() time.Time { return d.clock.Now() }
 // After an error that leaves open whether the change is on disk the device
 // does nothing more; Run ends.
 func (d *Device) commit(ctx context.Context, c *store.Change) error {
+	return d.commitAs(ctx, c, d.self.Load())
+}
+
+// commitAs is commit of a change that makes the device who. Whoever hears of
+// it sees the new one.
+func (d *Device) commitAs(ctx context.Context, c *store.Change, who *self) error {
 	if c.Floor.IsZero() {
 		c.Floor = d.clock.Floor()
 	}
 	if err := d.judged(d.store.Commit(context.WithoutCancel(ctx), c)); err != nil {
 		return err
 	}
+	d.self.Store(who)
 	d.hub.publish(c.Events)
 	d.changed.fire()
 	return nil

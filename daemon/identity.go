@@ -47,7 +47,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	}
 	id := store.Identity{
 		DeviceCert: got.DeviceCert, TLSCert: got.TLSCert, RootKey: got.RootKey,
-		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL, Locked: d.self.Load().Locked,
+		TrustBundle: got.TrustBundle, CA: e.CA, BackendURL: e.URL,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -60,6 +60,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
 		}
 	}
+	id.Locked, id.VoidUntil = before.Locked, before.VoidUntil
 	lowered := d.clock.Hear(got.ServerTime)
 	if err := d.become(ctx, id, &store.Change{
 		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered, Call: e.call,
@@ -101,7 +102,8 @@ func (d *Device) logout(ctx context.Context, call store.Call, force bool) error 
 			return err
 		}
 	}
-	if err := d.become(ctx, store.Identity{Locked: d.self.Load().Locked}, &store.Change{
+	was := d.self.Load()
+	if err := d.become(ctx, store.Identity{Locked: was.Locked, VoidUntil: was.VoidUntil}, &store.Change{
 		Call:   &call,
 		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
 	}); err != nil {
@@ -124,12 +126,7 @@ func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change)
 		return err
 	}
 	c.Identity = &id
-	if err := d.commit(ctx, c); err != nil {
-		return err
-	}
-	d.self.Store(who)
-	d.changed.fire() // again: who woke up at the commit may have seen the old one
-	return nil
+	return d.commitAs(ctx, c, who)
 }
 
 // nothingUnsynced returns nil if the backend knows all there is. The caller

@@ -22,8 +22,8 @@ const unlockEvery = time.Minute
 func (d *Device) lockDown(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &store.Change{Events: []*paymentv1.Event{deviceEvent("LOCKED", "the store is an older copy")}}
-	if err := d.forget(ctx, c); err != nil {
+	c := &store.Change{}
+	if err := d.forget(ctx, c); err != nil || len(c.Put) == 0 {
 		return err
 	}
 	return d.commit(ctx, c)
@@ -86,7 +86,9 @@ func (d *Device) unlock(ctx context.Context) error {
 }
 
 // tryUnlock hands in all that the store knows, voids the pre-authorizations
-// at the backend, too, and unlocks.
+// at the backend, too, and unlocks. A pre-authorization that the store does
+// not know can come back, when the call that made it is repeated: what was
+// issued until now is void.
 func (d *Device) tryUnlock(ctx context.Context) error {
 	if _, err := d.sync.SyncNow(ctx, nil); err != nil {
 		return err
@@ -116,7 +118,7 @@ func (d *Device) tryUnlock(ctx context.Context) error {
 		return err
 	}
 	id := d.self.Load().Identity
-	id.Locked = false
+	id.Locked, id.VoidUntil = false, d.clock.Floor()
 	if err := d.become(ctx, id, c); err != nil {
 		return err
 	}

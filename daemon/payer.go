@@ -173,7 +173,7 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 	}
 	ask := store.Ask{
 		Ask: payment.Ask{Request: r.Hash}, Payment: sale.ID, Customer: customer, CustomerCert: p.cert.Bytes,
-		RequestBytes: r.Bytes, Currency: sale.Currency, ResumeKey: p.sess.ResumeKey(), CreatedAt: time.Now(),
+		RequestBytes: r.Bytes, Currency: sale.Currency, ResumeKey: p.sess.ResumeKey(), CreatedAt: t.d.now(),
 	}
 	sale.Sale = next
 	if err := t.d.commit(ctx, &store.Change{Sale: &sale, Asks: []store.Ask{ask}}); err != nil {

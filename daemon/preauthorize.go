@@ -24,9 +24,13 @@ func (d *Device) keep(ctx context.Context, got syncer.PreAuthorized, ins store.I
 	if old, err := d.store.Authorization(ctx, auth.ID()); err == nil {
 		return old, nil // asked twice at the same time
 	}
+	status := preauth.Available
+	if until := d.self.Load().VoidUntil; !until.IsZero() && auth.Cert.Body.IssuedMs < until.UnixMilli() {
+		auth.Voided, status = true, preauth.Voided // see tryUnlock
+	}
 	c := &store.Change{
 		Put: []store.Authorization{auth}, Call: call,
-		Events: []*paymentv1.Event{preauthEvent(auth.ID(), preauth.Available)},
+		Events: []*paymentv1.Event{preauthEvent(auth.ID(), status)},
 	}
 	if call != nil {
 		call.Subject = auth.ID()

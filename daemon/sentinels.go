@@ -6,7 +6,7 @@ import "errors"
 // table in errors.go maps these to it.
 var (
 	errNotEnrolled   = errors.New("device is not enrolled")
-	errLocked        = errors.New("device is locked until it has been online")
+	errLocked        = errors.New("the store was put back from an older copy: locked until it has synchronized")
 	errWrongRole     = errors.New("not a call for this device's role")
 	errInProgress    = errors.New("another payment is open")
 	errReused        = errors.New("request_id was used for another call")

@@ -8,11 +8,12 @@ import (
 
 // saveIdentity replaces who the device is.
 func (t *tx) saveIdentity(i *Identity) error {
-	return t.exec(`INSERT INTO identity (id, device_cert, tls_cert, root_key, trust_bundle, ca, backend_url, locked)
-		VALUES (1, ?, ?, ?, ?, ?, ?, ?)
+	return t.exec(`INSERT INTO identity (id, device_cert, tls_cert, root_key, trust_bundle, ca, backend_url, locked, void_until_ms)
+		VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET device_cert = excluded.device_cert, tls_cert = excluded.tls_cert, root_key = excluded.root_key,
-			trust_bundle = excluded.trust_bundle, ca = excluded.ca, backend_url = excluded.backend_url, locked = excluded.locked`,
-		i.DeviceCert, i.TLSCert, i.RootKey[:], i.TrustBundle, i.CA, i.BackendURL, i.Locked)
+			trust_bundle = excluded.trust_bundle, ca = excluded.ca, backend_url = excluded.backend_url, locked = excluded.locked,
+			void_until_ms = excluded.void_until_ms`,
+		i.DeviceCert, i.TLSCert, i.RootKey[:], i.TrustBundle, i.CA, i.BackendURL, i.Locked, ms(i.VoidUntil))
 }
 
 // Identity returns who the device is, the zero value if it is not enrolled.
@@ -23,8 +24,8 @@ func (s *Store) Identity(ctx context.Context) (Identity, error) {
 	}
 	defer s.mu.Unlock()
 	i, err := one(ctx, s, func(r row) (i Identity, err error) {
-		return i, r.Scan(&i.DeviceCert, &i.TLSCert, into{i.RootKey[:]}, &i.TrustBundle, &i.CA, &i.BackendURL, &i.Locked)
-	}, `SELECT device_cert, tls_cert, root_key, trust_bundle, ca, backend_url, locked FROM identity WHERE id = 1`)
+		return i, r.Scan(&i.DeviceCert, &i.TLSCert, into{i.RootKey[:]}, &i.TrustBundle, &i.CA, &i.BackendURL, &i.Locked, clock{&i.VoidUntil})
+	}, `SELECT device_cert, tls_cert, root_key, trust_bundle, ca, backend_url, locked, void_until_ms FROM identity WHERE id = 1`)
 	if errors.Is(err, ErrNotFound) {
 		return Identity{}, nil
 	}

@@ -111,7 +111,7 @@ func (s *Store) fill(ctx context.Context, db *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return translate(err)
 	}
-	_, err = db.ExecContext(ctx, `INSERT INTO head (id, role, changes, sequence, floor_ms, outbox) VALUES (1, ?, 0, 0, 0, 0)`, s.opts.Role)
+	_, err = db.ExecContext(ctx, `INSERT INTO head (id, role, changes, sequence, skipped, floor_ms, outbox) VALUES (1, ?, 0, 0, 0, 0, 0)`, s.opts.Role)
 	return translate(err)
 }
 

@@ -158,6 +158,9 @@ type Identity struct {
 	CA          []byte // PEM
 	BackendURL  string
 	Locked      bool
+	// VoidUntil is up to when the backend issued what is not spent from: the
+	// device may have done so and forgotten it. Zero for none.
+	VoidUntil time.Time
 }
 
 // Enrolled reports whether there is a certificate.

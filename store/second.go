@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // secondName is the file beside the store that remembers how many changes the
@@ -40,7 +42,7 @@ func (s *Store) openSecond(ctx context.Context) error {
 	}
 	if seen > s.head.changes || seen < 0 && s.head.changes > 0 {
 		s.opts.Logger.Warn("the store is an older copy: locked until it has synchronized", "changes", s.head.changes, "seen", seen)
-		if err := s.write(ctx, func(t *tx) error { return t.exec(`UPDATE identity SET locked = 1`) }); err != nil {
+		if err := s.write(ctx, (*tx).lock); err != nil {
 			return fmt.Errorf("lock a restored store: %w", err)
 		}
 	}
@@ -49,6 +51,24 @@ func (s *Store) openSecond(ctx context.Context) error {
 		return ofFile(err)
 	}
 	return syncPath(s.dir)
+}
+
+// skipEvents is how many numbers of events are left out when a store turns
+// out to be an older copy: more than it can have forgotten, so that none is
+// used twice, and who asks for the events after the last one it saw misses
+// none.
+const skipEvents = 1_000_000
+
+// lock locks the store and says so in the log.
+func (t *tx) lock() error {
+	t.head.sequence += skipEvents
+	t.head.skipped += skipEvents
+	if err := t.appendEvent(&paymentv1.Event{Event: &paymentv1.Event_DeviceChanged{DeviceChanged: &paymentv1.DeviceChanged{
+		What: "LOCKED", Detail: "the store is an older copy",
+	}}}); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE identity SET locked = 1`)
 }
 
 // readSecond returns what the file holds, -1 if it is new or was not written

@@ -54,6 +54,9 @@ func TestOlderCopyIsLocked(t *testing.T) {
 				t.Fatalf("locked is %v, want %v: %v", id.Locked, c.locked, err)
 			}
 			sound(t, s)
+			if seq, err := s.LastSequence(t.Context()); err != nil || (seq > skipEvents) != c.locked {
+				t.Errorf("events go on after %d: %v", seq, err)
+			}
 			closed(t, s)
 			s = openAt(t, dir, Customer)
 			if again, err := s.Identity(t.Context()); err != nil || again.Locked != c.locked {

@@ -27,6 +27,7 @@ type head struct {
 	role     string
 	changes  int64 // commits of Change
 	sequence int64 // of the newest event
+	skipped  int64 // of the sequence: numbers that no event has
 	floor    time.Time
 	outbox   int64 // items
 }
@@ -34,8 +35,8 @@ type head struct {
 // loadHead reads the head of the opened file.
 func (s *Store) loadHead(ctx context.Context) error {
 	h, err := one(ctx, s, func(r row) (h head, err error) {
-		return h, r.Scan(&h.role, &h.changes, &h.sequence, clock{&h.floor}, &h.outbox)
-	}, `SELECT role, changes, sequence, floor_ms, outbox FROM head WHERE id = 1`)
+		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox)
+	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox FROM head WHERE id = 1`)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s was never finished; keep it and restore a backup: %w", fileName, ErrCorrupt)
@@ -193,8 +194,8 @@ func (t *tx) saveHead() error {
 	if t.head == t.s.head {
 		return nil
 	}
-	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, floor_ms = ?, outbox = ? WHERE id = 1 AND sequence = ? AND changes = ?`,
-		t.head.changes, t.head.sequence, ms(t.head.floor), t.head.outbox, t.s.head.sequence, t.s.head.changes)
+	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ? WHERE id = 1 AND sequence = ? AND changes = ?`,
+		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.s.head.sequence, t.s.head.changes)
 	if err != nil {
 		return fmt.Errorf("head: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"testing"
 )
 
 // ruleOfAttempt returns what a customer's step broke of the money rules.
@@ -136,4 +137,15 @@ func ruleOfSending(s, next Sale, fx Effects) error {
 		}
 	}
 	return nil
+}
+
+// TestCancels: what a till does by itself, and signs, waits while it is locked;
+// what it is told does not.
+func TestCancels(t *testing.T) {
+	for _, ev := range businessEvents {
+		own := slices.Contains([]BusinessEvent{Withdraw, AllDeclined, TimedOut, Reverse}, ev)
+		if ev.Cancels() != own {
+			t.Errorf("%s: %v", ev, ev.Cancels())
+		}
+	}
 }

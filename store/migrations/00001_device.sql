@@ -13,19 +13,21 @@ CREATE TABLE head (
     role     TEXT    NOT NULL CHECK (role IN ('business', 'customer')),
     changes  INTEGER NOT NULL CHECK (changes >= 0),
     sequence INTEGER NOT NULL CHECK (sequence >= 0),
+    skipped  INTEGER NOT NULL CHECK (skipped >= 0),
     floor_ms INTEGER NOT NULL CHECK (floor_ms >= 0),
     outbox   INTEGER NOT NULL CHECK (outbox >= 0)
 ) STRICT;
 
 CREATE TABLE identity (
-    id           INTEGER PRIMARY KEY CHECK (id = 1),
-    device_cert  BLOB,
-    tls_cert     BLOB,
-    root_key     BLOB    NOT NULL CHECK (length(root_key) = 33),
-    trust_bundle BLOB,
-    ca           BLOB,
-    backend_url  TEXT    NOT NULL,
-    locked       INTEGER NOT NULL CHECK (locked IN (0, 1))
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    device_cert   BLOB,
+    tls_cert      BLOB,
+    root_key      BLOB    NOT NULL CHECK (length(root_key) = 33),
+    trust_bundle  BLOB,
+    ca            BLOB,
+    backend_url   TEXT    NOT NULL,
+    locked        INTEGER NOT NULL CHECK (locked IN (0, 1)),
+    void_until_ms INTEGER NOT NULL CHECK (void_until_ms >= 0)
 ) STRICT;
 
 CREATE TABLE instruments (

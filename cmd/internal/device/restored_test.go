@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
+	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 
 	"github.com/vipaso/vipasod/preauth"
@@ -187,6 +188,11 @@ func TestWalletPutBack(t *testing.T) {
 		events := ann.listen(r.ctx)
 		setOffline(true, till, ann)
 		before := ann.backup()
+		setOffline(false, ann)
+		later := &customerv1.PreAuthorizeInstrumentRequest{RequestId: uuid.NewString(), InstrumentId: card, Amount: "30.00", Currency: "USD"}
+		_, err := ann.customer.PreAuthorizeInstrument(r.ctx, later)
+		r.must(err)
+		setOffline(true, ann)
 		result := till.request("5.00", offline)
 		asked := r.received(events)
 		ann.accept(asked, card)
@@ -205,6 +211,10 @@ func TestWalletPutBack(t *testing.T) {
 			}
 		}
 		ann.unlocks()
+		got, err := ann.customer.PreAuthorizeInstrument(r.ctx, later)
+		if s := got.GetAuthorization().GetStatus(); err != nil || s != customerv1.VipasoPreAuthorizationStatus_VIPASO_PRE_AUTHORIZATION_STATUS_VOIDED {
+			t.Errorf("what was forgotten comes back as %s: %v", s, err)
+		}
 		r.settled(ann) // brings the newest bundle
 		who, err := ann.node.Store.Identity(r.ctx)
 		r.must(err)
