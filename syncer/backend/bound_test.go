@@ -8,7 +8,9 @@ import "testing"
 func TestBoundPreauthorizationNobodyHeardOf(t *testing.T) {
 	s := newStreet(t)
 	for name, pay := range map[string]func(*deal){
-		"voucher": func(d *deal) { s.till.expect(s.phone.preauthorize(s.card, 12_00).pay(d, 0).take().claim(), settled(12_00)) },
+		"voucher": func(d *deal) {
+			s.till.expect(s.phone.preauthorize(s.card, 12_00).pay(d, 0).take().claim(), settled(12_00))
+		},
 		"charge": func(d *deal) {
 			s.register(d)
 			s.till.expect(s.charge(d, 0).claim(), settled(12_00))
