@@ -59,6 +59,7 @@ var exits = []struct {
 	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
 	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
 	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
+	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},
 	{wiring.ErrNotStarted, exitConfig, "start the backend there once with: vipaso-backend serve --dir DIR"},
 	{wiring.ErrKey, exitConfig, "put the file back from your backup of the directory, or take another with --dir; devices believe no new root key"},
 	{fs.ErrPermission, exitConfig, "run it as the user that `ls -ld DIR` shows, or take another directory with --dir"},

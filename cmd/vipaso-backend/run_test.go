@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -381,12 +382,18 @@ func TestServeRefusesWhatItCannotDo(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, taken.Close()) }()
 	port := taken.Addr().String()
+	served := t.TempDir()
+	other, err := os.Open(served)
+	must(t, err)
+	defer func() { must(t, other.Close()) }()
+	must(t, syscall.Flock(int(other.Fd()), syscall.LOCK_EX)) // as a backend that serves from it does
 	tests := []struct {
 		name string
 		args []string
 		code int
 		says []string
 	}{
+		{"a directory that is served", []string{"serve", "--dir", served}, exitConfig, []string{served + ": another backend serves", "Next: stop that one"}},
 		{"no directory", []string{"serve"}, exitUsage, []string{"--dir is needed", "See: vipaso-backend serve --help"}},
 		{"a file for a directory", []string{"serve", "--dir", file}, exitConfig, []string{"unusable directory", file, "Next: make the directory"}},
 		{"a directory below a file", []string{"serve", "--dir", file + "/x"}, exitConfig, []string{file, "not a directory", "mkdir -p"}},

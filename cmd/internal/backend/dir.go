@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vipaso/vipasod/syncer/backend"
@@ -40,6 +42,8 @@ var (
 	ErrDir = errors.New("unusable directory")
 	// ErrKey says that a file does not hold the key or certificate it should.
 	ErrKey = errors.New("unusable key")
+	// ErrServed says that another process serves from it.
+	ErrServed = errors.New("another backend serves from this directory")
 	// ErrNotStarted says that no backend has served from it yet.
 	ErrNotStarted = errors.New("not the directory of a backend that was started")
 )
@@ -50,6 +54,40 @@ func Database(dir, db string) string {
 		return db
 	}
 	return "sqlite:" + filepath.Join(dir, databaseFile)
+}
+
+// lockDir makes this process the only one that serves from dir, until the
+// file that it returns is closed, and keeps what it holds private.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: %w", dir, ErrServed)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// private makes the database's file, before anything is in it, and readable by
+// nobody else: SQLite makes the files beside it alike.
+func private(db string) error {
+	path, ok := strings.CutPrefix(db, "sqlite:")
+	if !ok || strings.Contains(path, ":") {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	return f.Close()
 }
 
 // loadAuthority reads the keys of dir, and makes those that are missing.

@@ -54,8 +54,16 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	authority, err := loadAuthority(o.Dir, o.Now())
 	if err != nil {
+		return err
+	}
+	if err := private(Database(o.Dir, o.DB)); err != nil {
 		return err
 	}
 	store, err := backend.Open(ctx, Database(o.Dir, o.DB))
