@@ -269,3 +269,25 @@ func TestPaymentEndsWhileDialling(t *testing.T) {
 		}
 	})
 }
+
+// TestClockBehind: a request lasts by the time that the backend has signed,
+// however late the customer's clock is: what it becomes is judged by that time.
+func TestClockBehind(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		till := r.till("till")
+		ann, card := r.payer("ann", "40.00")
+		events := ann.listen(r.ctx)
+		setOffline(true, till, ann)
+		signed := time.Now().Add(2 * time.Hour)
+		r.must(ann.node.Device.Heard(r.ctx, signed))
+		result := till.request("1.00", offline)
+		asked := r.received(events)
+		if end := asked.ExpiresAt.AsTime(); !end.After(signed) {
+			t.Errorf("asked until %s, which was over at %s", end, signed)
+		}
+		ann.accept(asked, card)
+		if got := r.result(result); got.GetPaymentSuccessful() == nil {
+			t.Error(got)
+		}
+	})
+}
