@@ -36,7 +36,7 @@ help: ## list what can be made
 .PHONY: demo
 demo: prerequisites ## a till, customers and a backend on this machine, without Bluetooth
 	@echo "building, the first time takes minutes" >&2
-	@$(GO) run ./cmd/vipaso-demo $(DEMO)
+	@$(GO) build -o bin/ ./cmd/vipaso-demo && exec bin/vipaso-demo $(DEMO)
 
 .PHONY: test
 test: prerequisites ## run the tests
