@@ -158,7 +158,7 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 		left -= held
 	}
 	if r.Amount > left {
-		return fmt.Errorf("%s of %s left: %w", money.Format(r.Amount, r.Currency),
+		return fmt.Errorf("%s asked, %s left: %w", money.Format(r.Amount, r.Currency),
 			money.Amount{Minor: max(left, 0), Currency: r.Currency}, ErrLimitTotal)
 	}
 	return nil

@@ -73,7 +73,7 @@ func TestRefusedAmountsAreWrittenAsPeopleDo(t *testing.T) {
 		want string
 	}{
 		{"more than the device may hold", s.phone, &backendv1.PreAuthorizeRequest{Amount: 50_01},
-			"50.01 of 50.00 USD left: limit of all that may be held"},
+			"50.01 asked, 50.00 USD left: limit of all that may be held"},
 		{"more than the instrument has", phone, &backendv1.PreAuthorizeRequest{Amount: 50_01},
 			"50.01 of 50.00 USD on the instrument: insufficient funds"},
 		{"more than the request asks for", phone, &backendv1.PreAuthorizeRequest{Amount: 12_01, BoundRequest: d.request.Bytes},
