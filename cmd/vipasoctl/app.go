@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"sync"
 	"time"
+
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // An app is one run of vipasoctl: its streams, its global flags and its
@@ -32,6 +34,9 @@ type app struct {
 
 	// payment is the payment that the command was given, if any.
 	payment string
+
+	// role is what the daemon said that it is, if it was asked.
+	role paymentv1.Role
 
 	// ran is whether a command's own code was reached: errors before that
 	// are about how the command was written.

@@ -107,6 +107,9 @@ func progressText(p *businessv1.Progress) string {
 	if p.GetDetail() != "" {
 		text += ": " + clean(p.GetDetail())
 	}
+	if p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN && strings.HasPrefix(p.GetDetail(), "code ") {
+		text += "; the customer's screen must show the same code"
+	}
 	return text
 }
 

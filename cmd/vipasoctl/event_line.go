@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/vipaso/vipasod/daemon/catalogue"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
@@ -72,13 +73,17 @@ func (a *app) eventDetails(e *paymentv1.Event) []string {
 		return requestDetails(e.PaymentRequestReceived)
 	case *paymentv1.Event_PaymentSuccessful:
 		p := e.PaymentSuccessful
-		return append(amountDetails(p.GetAmount(), p.GetTip(), p.GetCurrency()), word(p.GetFinality()), "guaranteed "+p.GetGuaranteed(), "at risk "+p.GetAtRisk())
+		details := append(amountDetails(p.GetAmount(), p.GetTip(), p.GetCurrency()), word(p.GetFinality()))
+		if a.customer() {
+			return details
+		}
+		return append(details, "guaranteed "+p.GetGuaranteed(), "at risk "+p.GetAtRisk())
 	case *paymentv1.Event_PaymentAccepted:
 		return amountDetails(e.PaymentAccepted.GetAmount(), e.PaymentAccepted.GetTip(), e.PaymentAccepted.GetCurrency())
 	case *paymentv1.Event_PaymentCancelled:
 		return []string{e.PaymentCancelled.GetReason()}
 	case *paymentv1.Event_PaymentFailed:
-		return []string{e.PaymentFailed.GetReason(), e.PaymentFailed.GetNextStep()}
+		return []string{e.PaymentFailed.GetReason(), a.failedStep(e.PaymentFailed)}
 	case *paymentv1.Event_PaymentUnconfirmed:
 		details := []string{"the till has not answered yet; it becomes clear by itself"}
 		if t := e.PaymentUnconfirmed.GetResolvesBy(); t != nil {
@@ -102,6 +107,19 @@ func (a *app) eventDetails(e *paymentv1.Event) []string {
 	default:
 		return nil
 	}
+}
+
+// customer is whether people read this on a customer's device. What of a
+// payment is at risk is the till's affair: the customer has paid.
+func (a *app) customer() bool { return a.role == paymentv1.Role_ROLE_CUSTOMER }
+
+// failedStep says what to do after a payment failed. A request that nobody
+// answered in time is asked again by the till.
+func (a *app) failedStep(f *paymentv1.PaymentFailed) string {
+	if a.customer() && f.GetReason() == catalogue.Timeout {
+		return "this device did not answer in time; nothing was paid, and the till may ask again"
+	}
+	return f.GetNextStep()
 }
 
 // amountDetails is an amount and its tip, if there is one.

@@ -69,9 +69,6 @@ func (a *app) listen(ctx context.Context, after uint64, types []string) error {
 // checkResume refuses to go on after an event that the device has not had: who
 // asks for that counts on something that is not there.
 func (a *app) checkResume(ctx context.Context, after uint64) error {
-	if after == 0 {
-		return nil
-	}
 	st, err := a.getStatus(ctx)
 	if err != nil {
 		return err

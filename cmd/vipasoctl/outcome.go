@@ -77,6 +77,9 @@ func refusals(story []*paymentv1.Event) []string {
 func firmness(p *paymentv1.Payment) string {
 	switch p.GetState() {
 	case paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL:
+		if p.GetRole() == paymentv1.Role_ROLE_CUSTOMER {
+			return "PROVISIONAL: the till has it; it is settled when either side has a network"
+		}
 		return "PROVISIONAL: guaranteed " + clean(p.GetGuaranteed()) + ", at risk " + clean(p.GetAtRisk())
 	case paymentv1.PaymentState_PAYMENT_STATE_SETTLED:
 		if p.GetSettledAmount() == "" {

@@ -7,6 +7,7 @@ import (
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
@@ -54,7 +55,7 @@ func TestRequestShowsTheCode(t *testing.T) {
 		Progress: &businessv1.Progress{Step: businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN, Customers: 1, Detail: "code 4711"},
 	}}
 	f.answer("StreamPaymentRequest", searching(), shown, outcomeOf(paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)))
-	if got := f.run("pay", "request", "12.00", "USD"); got.stderr != "request shown, 1 customer connected: code 4711\n" {
+	if got := f.run("pay", "request", "12.00", "USD"); got.stderr != "request shown, 1 customer connected: code 4711; the customer's screen must show the same code\n" {
 		t.Errorf("%+v", got)
 	}
 	if got := f.run("pay", "request", "12.00", "USD", "--json"); got.stderr != "" {
@@ -140,5 +141,60 @@ func TestStateAndReasonAreNotTheSameWord(t *testing.T) {
 	got := f.run("pay", "accept", paymentID, "--amount", "12.00", "--currency", "USD", "--instrument", instrumentID)
 	if want := "OTHER_PAID  12.00 USD\npayment"; got.code != 1 || !strings.HasPrefix(got.stdout, want) {
 		t.Errorf("%+v, want %q first", got, want)
+	}
+}
+
+// TestRiskIsTheTills: on a customer's device nothing is said of what the shop
+// may lose, on a till it is.
+func TestRiskIsTheTills(t *testing.T) {
+	for _, role := range []paymentv1.Role{paymentv1.Role_ROLE_BUSINESS, paymentv1.Role_ROLE_CUSTOMER} {
+		f := answering(t)
+		st, p := offlineTill(), paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)
+		st.Status.Role, p.Role = role, role
+		f.answer("GetStatus", st)
+		f.answer("FetchPayment", &paymentv1.FetchPaymentResponse{Payment: p, Timeline: []*paymentv1.Event{successful(7)}})
+		f.answer("AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: p})
+		f.answer("WatchEvents", &devicev1.WatchEventsResponse{Event: successful(7)})
+		f.answer("ReceivePaymentRequestsViaBle", &customerv1.ReceivePaymentRequestsViaBleResponse{Event: successful(7)})
+		for _, args := range []string{
+			"status", "sync status", "payments show " + paymentID, "payments show --timeline " + paymentID, "payments receipt " + paymentID,
+			"payments receipt --format html " + paymentID, "pay receive --single",
+			"pay accept " + paymentID + " --amount 12.00 --currency USD --instrument " + instrumentID,
+		} {
+			got := f.run(strings.Fields(args)...)
+			told := strings.Contains(strings.ToLower(got.stdout), "guaranteed") && strings.Contains(strings.ToLower(got.stdout), "at risk")
+			if got.code != 0 || got.stdout == "" || told != (role == paymentv1.Role_ROLE_BUSINESS) {
+				t.Errorf("%s: %s: told of the risk is %t: %+v", word(role), args, told, got)
+			}
+		}
+		s := f.begin("listen")
+		if line := s.line(); strings.Contains(line, "at risk") != (role == paymentv1.Role_ROLE_BUSINESS) {
+			t.Errorf("%s: listen: %s", word(role), line)
+		}
+		s.stop()
+		s.end()
+	}
+}
+
+// TestFailedStepsByRole: a customer whose time ran out is not sent to the
+// till's command.
+func TestFailedStepsByRole(t *testing.T) {
+	timeout := &paymentv1.PaymentFailed{PaymentId: paymentID, Reason: "TIMEOUT", NextStep: "At the till, ask again: `vipasoctl pay request`."}
+	lost := &paymentv1.PaymentFailed{PaymentId: paymentID, Reason: "LINK_LOST", NextStep: "Wait."}
+	for _, test := range []struct {
+		role paymentv1.Role
+		what *paymentv1.PaymentFailed
+		want string
+	}{
+		{paymentv1.Role_ROLE_CUSTOMER, timeout, "this device did not answer in time; nothing was paid, and the till may ask again"},
+		{paymentv1.Role_ROLE_BUSINESS, timeout, timeout.GetNextStep()},
+		{paymentv1.Role_ROLE_CUSTOMER, lost, "Wait."},
+	} {
+		a := newApp(nil, &strings.Builder{}, &strings.Builder{}, nil)
+		a.role = test.role
+		e := &paymentv1.Event{Event: &paymentv1.Event_PaymentFailed{PaymentFailed: test.what}}
+		if got := strings.Join(a.eventDetails(e), "  "); got != test.what.GetReason()+"  "+test.want {
+			t.Errorf("%s: %q, want %q", word(test.role), got, test.want)
+		}
 	}
 }

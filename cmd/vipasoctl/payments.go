@@ -201,8 +201,10 @@ func (a *app) printPayment(p *paymentv1.Payment, story []*paymentv1.Event) {
 	row("amount", sum(p.GetAmount(), p.GetCurrency()))
 	row("tip", sum(p.GetTip(), p.GetCurrency()))
 	row("total", sum(p.GetTotal(), p.GetCurrency()))
-	row("guaranteed", sum(p.GetGuaranteed(), p.GetCurrency()))
-	row("at risk", sum(p.GetAtRisk(), p.GetCurrency()))
+	if p.GetRole() != paymentv1.Role_ROLE_CUSTOMER {
+		row("guaranteed", sum(p.GetGuaranteed(), p.GetCurrency()))
+		row("at risk", sum(p.GetAtRisk(), p.GetCurrency()))
+	}
 	row("paid out", sum(p.GetSettledAmount(), p.GetCurrency()))
 	row("reference", quoted(p.GetPaymentReference()))
 	row("with", quoted(p.GetCounterparty()))

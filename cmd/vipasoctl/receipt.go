@@ -113,6 +113,9 @@ func (a *app) receipt(p *paymentv1.Payment) receipt {
 	case paymentv1.Finality_FINALITY_SETTLED:
 		r.Shares = []fact{{"Paid out", sum(p.GetSettledAmount(), cur)}}
 	case paymentv1.Finality_FINALITY_PROVISIONAL:
+		if p.GetRole() == paymentv1.Role_ROLE_CUSTOMER {
+			break // who bears the risk is the till's affair
+		}
 		r.Shares = []fact{{"Guaranteed by the issuer", sum(p.GetGuaranteed(), cur)}, {"At risk until paid out", sum(p.GetAtRisk(), cur)}}
 	}
 	return r

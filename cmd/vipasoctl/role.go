@@ -39,5 +39,6 @@ func (a *app) getStatus(ctx context.Context) (*devicev1.Status, error) {
 	ctx, cancel := quick(ctx)
 	defer cancel()
 	resp, err := c.device().GetStatus(ctx, &devicev1.GetStatusRequest{})
+	a.role = resp.GetStatus().GetRole()
 	return resp.GetStatus(), err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 func (a *app) about(st *devicev1.Status) []string {
@@ -89,8 +90,9 @@ func (a *app) unsyncedParts(st *devicev1.Status, u *devicev1.Unsynced) []string 
 	parts := []string{
 		plural(u.GetCount(), "payment"),
 		sum(u.GetAmount(), u.GetCurrency()),
-		"guaranteed " + clean(u.GetGuaranteed()),
-		"at risk " + clean(u.GetAtRisk()),
+	}
+	if st.GetRole() != paymentv1.Role_ROLE_CUSTOMER {
+		parts = append(parts, "guaranteed "+clean(u.GetGuaranteed()), "at risk "+clean(u.GetAtRisk()))
 	}
 	if t := st.GetOldestUnsynced(); t != nil {
 		parts = append(parts, "oldest "+a.ago(t))
