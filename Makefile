@@ -40,11 +40,11 @@ demo: prerequisites ## a till, customers and a backend on this machine, without 
 
 .PHONY: test
 test: prerequisites ## run the tests
-	$(GO) test $(PKG)
+	$(GO) test -timeout 20m $(PKG)
 
 .PHONY: race
 race: prerequisites ## run the tests under the race detector
-	$(GO) test -race $(RACE)
+	$(GO) test -race -timeout 20m $(RACE)
 
 .PHONY: test-ble
 test-ble: prerequisites ## run the Bluetooth tests in a small virtual machine; BLE_RUN=Race runs those that match
