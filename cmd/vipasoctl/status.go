@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -77,7 +79,7 @@ func (a *app) screen(st *devicev1.Status) string {
 	line("vipasod", a.about(st)...)
 	line("device", a.identity(st.GetIdentity())...)
 	line("radio", a.radioParts(st.GetRadio())...)
-	line("backend", a.backendParts(st.GetBackend())...)
+	line("backend", a.backendParts(st, a.verbose)...)
 	line("store", a.storeParts(st.GetStore())...)
 	for _, u := range st.GetUnsynced() {
 		line("unsynced", a.unsyncedParts(st, u)...)
@@ -85,7 +87,7 @@ func (a *app) screen(st *devicev1.Status) string {
 	if len(st.GetUnsynced()) == 0 {
 		line("unsynced", "nothing", a.outboxPart(st))
 	}
-	for _, l := range st.GetLimits() {
+	for _, l := range limitsInUse(st) {
 		line("limits", "offline at most "+sum(l.GetPaymentMax(), l.GetCurrency())+" a payment", sum(l.GetTotalMax(), l.GetCurrency())+" in all")
 	}
 	if id := st.GetOpenPaymentId(); id != "" {
@@ -97,6 +99,22 @@ func (a *app) screen(st *devicev1.Status) string {
 	}
 	b.WriteString(a.stdout.bold(a, "next step: ") + next + "\n")
 	return b.String()
+}
+
+// limitsInUse returns the limits of the currencies in which money of a till
+// waits, or all of them if none does. A customer may have set funds aside in
+// any.
+func limitsInUse(st *devicev1.Status) []*devicev1.Limit {
+	var used []*devicev1.Limit
+	for _, l := range st.GetLimits() {
+		if slices.ContainsFunc(st.GetUnsynced(), func(u *devicev1.Unsynced) bool { return u.GetCurrency() == l.GetCurrency() }) {
+			used = append(used, l)
+		}
+	}
+	if len(used) == 0 || st.GetRole() == paymentv1.Role_ROLE_CUSTOMER {
+		return st.GetLimits()
+	}
+	return used
 }
 
 // keep drops what is empty.

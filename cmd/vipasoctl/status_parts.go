@@ -57,11 +57,14 @@ func (a *app) radioParts(r *devicev1.RadioStatus) []string {
 }
 
 // backendParts is never red: being offline is what the device is made for.
-func (a *app) backendParts(s *devicev1.BackendStatus) []string {
+// What the system says of that, and where the backend is, are for those who
+// want it in full.
+func (a *app) backendParts(st *devicev1.Status, full bool) []string {
+	s := st.GetBackend()
 	if s.GetUrl() == "" {
 		return []string{"none yet; enrolling names it"}
 	}
-	state := either(s.GetOnline(), a.stdout.good(a, "online"), "OFFLINE")
+	state := either(s.GetOnline(), a.stdout.good(a, "online"), "offline")
 	if t := s.GetSince(); t != nil {
 		state += fmt.Sprintf(" since %s (%s)", a.clock(t), a.ago(t))
 	}
@@ -69,10 +72,16 @@ func (a *app) backendParts(s *devicev1.BackendStatus) []string {
 	if s.GetOnline() {
 		return append(parts, clean(s.GetUrl()))
 	}
+	if st.GetIdentity().GetState() == devicev1.AuthenticationState_AUTHENTICATION_STATE_ENROLLED {
+		parts[0] += "; payments go on"
+	}
 	if t := s.GetNextTry(); t != nil {
 		parts = append(parts, "next try in "+a.until(t))
 	}
-	if s.GetLastError() != "" {
+	if full {
+		parts = append(parts, clean(s.GetUrl()))
+	}
+	if full && s.GetLastError() != "" {
 		parts = append(parts, "last error: "+clean(s.GetLastError()))
 	}
 	return parts

@@ -92,7 +92,7 @@ func (a *app) printSummary(s *paymentv1.SyncSummary) {
 
 func (a *app) printSyncStatus(st *devicev1.Status) {
 	b := st.GetBackend()
-	a.printf("backend  %s\n", strings.Join(keep(a.backendParts(b)), "  "))
+	a.printf("backend  %s\n", strings.Join(keep(a.backendParts(st, true)), "  "))
 	if b.GetLastAnswer() != nil {
 		a.printf("answered %s ago\n", a.ago(b.GetLastAnswer()))
 	}

@@ -144,3 +144,51 @@ func TestScreens(t *testing.T) {
 		golden(t, test.file, a.screen(st))
 	}
 }
+
+// TestLastErrorIsForThoseWhoAsk: being offline is normal, so a status does not
+// show what the system says of it, but --verbose and sync status do.
+func TestLastErrorIsForThoseWhoAsk(t *testing.T) {
+	f := answering(t)
+	for args, want := range map[string]bool{"status": false, "status --verbose": true, "status --json": true, "sync status": true} {
+		if got := f.run(strings.Fields(args)...); got.code != 0 || strings.Contains(got.stdout, "connection refused") != want {
+			t.Errorf("%s: %+v; the last error shown: want %t", args, got, want)
+		}
+	}
+	locked := offlineTill()
+	locked.Status.Identity.State = devicev1.AuthenticationState_AUTHENTICATION_STATE_LOCKED
+	f.answer("GetStatus", locked)
+	if got := f.run("status"); strings.Contains(got.stdout, "payments go on") {
+		t.Errorf("a locked device: %s", got.stdout)
+	}
+}
+
+// TestLimitsInUse: beside the currency in which money waits, the others only
+// fill the screen; where none does, each may be the one wanted.
+func TestLimitsInUse(t *testing.T) {
+	st := offlineTill().GetStatus()
+	for _, currency := range []string{"EUR", "JPY"} {
+		st.Limits = append(st.Limits, &devicev1.Limit{Currency: currency, PaymentMax: "50", TotalMax: "500"})
+	}
+	shown := func() string {
+		var list []string
+		for _, l := range limitsInUse(st) {
+			list = append(list, l.GetCurrency())
+		}
+		return strings.Join(list, " ")
+	}
+	if got := shown(); got != "USD" {
+		t.Errorf("7 USD payments wait: %s", got)
+	}
+	st.Role = paymentv1.Role_ROLE_CUSTOMER
+	if got := shown(); got != "USD EUR JPY" {
+		t.Errorf("a customer: %s", got)
+	}
+	st.Role, st.Unsynced[0].Currency = paymentv1.Role_ROLE_BUSINESS, "GBP"
+	if got := shown(); got != "USD EUR JPY" {
+		t.Errorf("money without a limit waits: %s", got)
+	}
+	st.Unsynced = nil
+	if got := shown(); got != "USD EUR JPY" {
+		t.Errorf("nothing waits: %s", got)
+	}
+}
