@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,10 +22,8 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 	}
 	defer s.mu.Unlock()
 	c := &checker{ctx: ctx, s: s}
-	for _, check := range []func() error{c.file, c.references, c.counters, c.log, c.latest} {
-		if err := check(); err != nil {
-			return nil, fmt.Errorf("check: %w", err)
-		}
+	if err := errors.Join(c.file(), c.rows()); err != nil {
+		return nil, fmt.Errorf("check: %w", err)
 	}
 	return c.found, nil
 }
@@ -37,6 +36,16 @@ type checker struct {
 
 func (c *checker) report(format string, args ...any) {
 	c.found = append(c.found, fmt.Sprintf(format, args...))
+}
+
+// rows checks that the rows do not contradict each other.
+func (c *checker) rows() error {
+	for _, check := range []func() error{c.references, c.counters, c.log, c.latest} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *checker) file() error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,7 +9,8 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
-// TestCheckFinds: whatever differs from what it is made of is named.
+// TestCheckFinds: whatever differs from what it is made of is named, and such
+// a store is not opened.
 func TestCheckFinds(t *testing.T) {
 	tests := []struct {
 		name, damage, want string
@@ -44,6 +46,10 @@ func TestCheckFinds(t *testing.T) {
 			found, err := s.Check(t.Context())
 			if err != nil || !strings.Contains(strings.Join(found, "\n"), tt.want) {
 				t.Errorf("found %q, want %q: %v", found, tt.want, err)
+			}
+			closed(t, s)
+			if _, err := Open(t.Context(), s.dir, Options{Role: Customer}); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("opened: %v", err)
 			}
 		})
 	}
