@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,12 +61,15 @@ func (a *admin) with(f func(*cobra.Command, []string, backend.Admin, printer) er
 }
 
 func (a *admin) businessCreate() *cobra.Command {
-	var name string
-	var mcc uint32
+	var name, category string
 	c := &cobra.Command{
 		Use: "create --name NAME", Short: "Add a business and print its id", Args: noArguments,
 		Example: `  vipaso-backend admin --dir ./backend business create --name "Cafe Luna" --mcc 5812`,
 		RunE: a.with(func(c *cobra.Command, _ []string, b backend.Admin, p printer) error {
+			mcc, err := parseMCC(category)
+			if err != nil {
+				return usage(c, err)
+			}
 			id, err := b.CreateBusiness(c.Context(), name, mcc)
 			if err != nil {
 				return err
@@ -74,8 +78,18 @@ func (a *admin) businessCreate() *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&name, "name", "", "name that customers see, at most 64 bytes")
-	c.Flags().Uint32Var(&mcc, "mcc", 5812, "merchant category code (ISO 18245)")
+	c.Flags().StringVar(&category, "mcc", "5812", "merchant category code (ISO 18245), four digits")
 	return c
+}
+
+// parseMCC reads a merchant category code, which is four digits, such as 0742:
+// fewer are not taken, for they may be the rest of another one.
+func parseMCC(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || len(s) != 4 {
+		return 0, fmt.Errorf("--mcc takes four digits, such as 5812 or 0742, not %q", s)
+	}
+	return uint32(n), nil
 }
 
 func (a *admin) customerCreate() *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -115,6 +116,9 @@ func (a *admin) paymentShow() *cobra.Command {
 				return err
 			}
 			payment, err := b.Payment(c.Context(), id)
+			if errors.Is(err, backend.ErrNotFound) {
+				return fmt.Errorf("payment %s: %w", id, errNoPayment)
+			}
 			if err != nil {
 				return err
 			}

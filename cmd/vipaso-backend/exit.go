@@ -42,6 +42,9 @@ func (e usageError) Unwrap() []error {
 
 func usage(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} }
 
+// errNoPayment says that nobody has told this backend of a payment.
+var errNoPayment = errors.New("not found: no device has told this backend of it")
+
 // exits maps errors to exit codes and to what to do next. The first that
 // matches counts.
 var exits = []struct {
@@ -57,6 +60,7 @@ var exits = []struct {
 	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them"},
 	{backend.ErrInvalid, exitUsage, "see what the command takes, with an example, by adding --help to it"},
 	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
+	{errNoPayment, exitConflict, "find the id with `vipasoctl payments list` on the till or the customer's device, and hand in what waits there with `vipasoctl sync now`"},
 	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
 	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
 	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},

@@ -34,7 +34,7 @@ func rootCommand() *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, flagError(err)) })
 	root.AddCommand(serveCommand(), adminCommand(), versionCommand())
 	return root
 }

@@ -333,6 +333,7 @@ func TestWrongInput(t *testing.T) {
 	s := serve(t, t.TempDir())
 	defer s.stop()
 	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
+	s.create("business_id", "business", "create", "--name", "A farm", "--mcc", "0742")
 	gone := "0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10"
 	tests := []struct {
 		name string
@@ -346,6 +347,11 @@ func TestWrongInput(t *testing.T) {
 		{"no name", []string{"business", "create"}, exitUsage, "plain text"},
 		{"a name that turns text around", []string{"business", "create", "--name", "a\u202eb"}, exitUsage, "plain text"},
 		{"a category with five digits", []string{"business", "create", "--name", "A", "--mcc", "58120"}, exitUsage, "four digits"},
+		{"a category with two digits", []string{"business", "create", "--name", "A", "--mcc", "12"}, exitUsage, `four digits, such as 5812 or 0742, not "12"`},
+		{"a category that is no number", []string{"business", "create", "--name", "A", "--mcc", "abcd"}, exitUsage, "four digits"},
+		{"a category with a sign", []string{"business", "create", "--name", "A", "--mcc", "+742"}, exitUsage, "four digits"},
+		{"a time without a unit", []string{"enroll-code", "create", "--customer", ada, "--ttl", "5"}, exitUsage, `--ttl takes a time with its unit, such as 90s, 10m or 24h, not "5"`},
+		{"an unknown payment", []string{"payment", "show", gone}, exitConflict, "Next: find the id with `vipasoctl payments list`"},
 		{"a negative balance", []string{"instrument", "create", "--customer", ada, "--balance", "-1"}, exitUsage, "AMOUNT_SYNTAX"},
 		{"too many decimals", []string{"instrument", "create", "--customer", ada, "--balance", "1.001"}, exitUsage, "AMOUNT_PRECISION"},
 		{"an unknown currency", []string{"instrument", "create", "--customer", ada, "--currency", "ZZZ"}, exitUsage, "CURRENCY_UNKNOWN"},
