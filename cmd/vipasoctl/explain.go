@@ -32,7 +32,7 @@ func usagef(format string, args ...any) error {
 func asUsage(err error, root *cobra.Command, args []string) error {
 	var u *usageError
 	if !errors.As(err, &u) {
-		u = &usageError{message: unshield(err.Error())}
+		u = &usageError{message: unshield(flagError(err).Error())}
 	}
 	cmd, _, findErr := root.Find(shieldNegatives(args))
 	if findErr != nil || cmd.Name() == "help" {
