@@ -124,9 +124,7 @@ func TestVMBlueZ(t *testing.T) {
 	z.btmgmt(t, "powered", "power", "on")
 	t.Run("reads", func(t *testing.T) { z.reads(t) })
 	s.till.request(t, "1.00", "--timeout", "60s")
-	begin := time.Now()
-	s.till.request(t, "1.00", "--timeout", "60s")
-	usual := time.Since(begin)
+	soon := 0
 	for _, v := range visits {
 		t.Run(v.name, func(t *testing.T) {
 			troubles := ann.troubles(t)
@@ -144,8 +142,11 @@ func TestVMBlueZ(t *testing.T) {
 			took := time.Since(left)
 			said := troubles()
 			figure(t, "BlueZ "+v.name, "paid %s after it was gone; %s", milliseconds(took), said)
-			if took > 2*time.Second+2*usual {
-				t.Errorf("paid %s after the stranger was gone; else a payment takes %s", took, usual)
+			if took <= 2*time.Second {
+				soon++
+			}
+			if took > patience {
+				t.Errorf("paid %s after the stranger was gone", took)
 			}
 			if !strings.Contains(said, v.counter) {
 				t.Errorf("no counter says %q: %s", v.counter, said)
@@ -155,7 +156,8 @@ func TestVMBlueZ(t *testing.T) {
 			}
 		})
 	}
-	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 2+len(visits)), fmt.Sprintf("%d.00", 98-len(visits)))
+	figure(t, "paid at most 2 s after BlueZ was gone", "%d of %d", soon, len(visits))
+	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 1+len(visits)), fmt.Sprintf("%d.00", 99-len(visits)))
 }
 
 // reads discovers the service, reads what can be read, and subscribes.
