@@ -59,6 +59,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.checkRows(ctx); err != nil {
 		return err
 	}
+	// SQLite waits for the name of its log, but keeps to itself if that fails.
+	if err := syncPath(s.dir); err != nil {
+		return err
+	}
 	return s.openSecond(ctx)
 }
 
@@ -114,8 +118,12 @@ func (s *Store) fill(ctx context.Context, db *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return translate(err)
 	}
-	_, err = db.ExecContext(ctx, `INSERT INTO head (id, role, changes, sequence, skipped, floor_ms, outbox) VALUES (1, ?, 0, 0, 0, 0, 0)`, s.opts.Role)
-	return translate(err)
+	if _, err := db.ExecContext(ctx, `INSERT INTO head (id, role, changes, sequence, skipped, floor_ms, outbox) VALUES (1, ?, 0, 0, 0, 0, 0)`, s.opts.Role); err != nil {
+		return translate(err)
+	}
+	// Closing folds the log into the file too, but does not say if it fails.
+	var busy, logged, folded int
+	return translate(db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &logged, &folded))
 }
 
 // touch makes an empty file that nobody else may read. It fails if there is
