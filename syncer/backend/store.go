@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
@@ -80,7 +82,20 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err := migrate(ctx, s.writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", address, err), s.Close())
 	}
+	if err := syncNames(filepath.Dir(strings.TrimPrefix(address, "sqlite:"))); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w: %w", address, ErrDurability, err), s.Close())
+	}
 	return s, nil
+}
+
+// syncNames waits until the names in a directory are on disk. SQLite does so
+// for its log, but keeps to itself if it fails.
+func syncNames(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func connect(ctx context.Context, address string) (*Store, error) {
