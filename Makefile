@@ -11,12 +11,14 @@ PREFIX  ?= /usr
 
 # What may be given on the command line: make test PKG=./store, make fuzz
 # TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless,
-# make crash EACH=64, make kill N=1000.
+# make crash EACH=64, make kill N=1000, make faults FLIPS=10000.
 PKG   ?= ./...
 RACE  ?= ./...
 TIME  ?= 10s
 BENCH ?= .
 EACH  ?= 8
+FAULTS ?= 8
+FLIPS ?= 1000
 N     ?= 25
 SEEDS ?= 100
 FROM  ?= 1
@@ -86,6 +88,10 @@ mutants: prerequisites ## break the program in some fifty ways; each must be fou
 .PHONY: crash
 crash: prerequisites ## cut the power after every write of a till, a customer and the backend, in EACH ways
 	@$(GO) test -count=1 -timeout=6h -v -run TestPowerCut ./cmd/internal/prove/crash -each=$(EACH)
+
+.PHONY: faults
+faults: prerequisites ## fail FAULTS calls of each kind, fill disks, flip FLIPS bits, and print what came of it
+	@$(GO) test -count=1 -timeout=6h -v -run TestFaults ./cmd/internal/prove/crash -faults=$(FAULTS) -flips=$(FLIPS)
 
 .PHONY: kill
 kill: prerequisites ## kill a till, customers and the backend N times while they pay, and count the money; FROM draws other lots

@@ -32,7 +32,11 @@ import (
 const booksFile = "backend.db"
 
 // books is the flow of a backend.
-var books = flow{name: "backend", run: runBooks, sound: soundBooks, file: booksFile}
+var books = flow{name: "backend", run: runBooks, sound: soundBooks, file: booksFile, fileMax: 500 << 10, diskMax: 700 << 10, balances: []string{
+	`SELECT kind, account_id, currency, sum(amount) FROM postings GROUP BY kind, account_id, currency`,
+	`SELECT hash, total FROM requests`,
+	`SELECT request_hash, outcome, paid, guaranteed FROM verdicts`,
+}}
 
 // An office is a backend at work: its books, its service called as the port
 // calls it, and the two devices that it serves.
@@ -97,7 +101,7 @@ func soundBooks(dir string) error {
 		r, failed := check(context.Background())
 		err = errors.Join(err, failed)
 		for _, p := range r.Problems {
-			err = errors.Join(err, fmt.Errorf("%s: %s: %s", p.Rule, p.Subject, p.Detail))
+			err = errors.Join(err, fmt.Errorf("%w: %s: %s: %s", errReported, p.Rule, p.Subject, p.Detail))
 		}
 	}
 	return errors.Join(err, o.store.Close())

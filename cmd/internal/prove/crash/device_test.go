@@ -25,10 +25,21 @@ const storeFile = "store.db"
 
 // The flows of devices.
 var (
-	till     = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile}
-	wallet   = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile}
+	till = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile, fileMax: 200 << 10, diskMax: deviceDisk, balances: []string{
+		`SELECT currency, count, total, guaranteed FROM unsettled`,
+		`SELECT id, state, amount, tip, guaranteed FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL')`,
+	}}
+	wallet = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile, fileMax: 200 << 10, diskMax: deviceDisk, balances: []string{
+		`SELECT currency, count, total, guaranteed FROM unsettled`,
+		`SELECT id, held, spent, counter FROM authorizations`,
+		`SELECT payment, state, amount, tip FROM attempts WHERE voucher IS NOT NULL AND state NOT IN ('CANCELLED', 'OTHER_PAID', 'RELEASED')`,
+	}}
 	restored = flow{name: "restored", prepare: putBack, run: runRestored, sound: soundAs(store.Customer), file: storeFile, returns: true}
 )
+
+// deviceDisk leaves room for some payments: devices take no writes with less
+// than 8 MiB.
+const deviceDisk = 8<<20 + 300<<10
 
 // start is when all flows begin.
 var start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -81,7 +92,7 @@ func soundAs(role string) func(dir string) error {
 		}
 		found, err := d.Check(context.Background())
 		if err == nil && len(found) > 0 {
-			err = fmt.Errorf("check: %q", found)
+			err = fmt.Errorf("%w: %q", errReported, found)
 		}
 		return errors.Join(err, d.Close())
 	}
