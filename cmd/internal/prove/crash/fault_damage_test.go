@@ -45,6 +45,9 @@ func damage(t *testing.T, f flow, tb *table) {
 	r := newTrial(t, f, safe)
 	closed := r.cutAt(len(r.log.Ops), Everything).files
 	for _, done := range r.marks() {
+		if f.name != books.name {
+			break // any other money is wrong
+		}
 		money, err := moneyIn(t, r, r.cutAt(done, Everything).files)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +69,8 @@ func damage(t *testing.T, f flow, tb *table) {
 		var outcome []string
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			outcome = append(outcome, fmt.Sprintf("%d %s", counts[what], what))
-			if what == wrong || what == older && h.allowed != older {
+			// A device looks for itself before it starts; a backend when asked.
+			if what == wrong || what == older && h.allowed != older || what == reported && f.name != books.name {
 				t.Errorf("%s: %d of %d %s", h.name, counts[what], h.times, what)
 			}
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	faults = flag.Int("faults", 2, "how many calls of each kind to fail, each in a run of its own; if there are no more than six, all")
-	flips  = flag.Int("flips", 100, "how many bits of each file to flip")
+	faults = flag.Int("faults", 1, "how many calls of each kind to fail, each in a run of its own; if there are no more than six, all")
+	flips  = flag.Int("flips", 40, "how many bits of each file to flip")
 )
 
 // A table says what became of each kind of fault.
@@ -135,7 +135,7 @@ func (r *trial) cutAfter(t *testing.T) {
 	}
 	r.learn(t, last)
 	r.each(t, func(done int) (variants []int) {
-		for v := 0; done == len(r.log.Ops) && v < 12; v++ {
+		for v := 0; done == len(r.log.Ops) && v < 8; v++ {
 			variants = append(variants, v)
 		}
 		return variants
