@@ -19,11 +19,7 @@ var (
 func TestPowerCut(t *testing.T) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
-			r := tried(t, f, safe, *points)
-			if r.first != nil {
-				t.Error(r.first)
-			}
-			r.cutTwice(t)
+			tried(t, f, safe, *points).cutTwice(t)
 		})
 	}
 }
@@ -88,28 +84,30 @@ func (r *trial) cutEverywhere(t *testing.T, points int) {
 // store is being opened.
 func (r *trial) cutTwice(t *testing.T) {
 	t.Helper()
-	second := &trial{flow: r.flow, states: r.states}
-	times := 3 + *each
+	times, images := 3+*each, 0
 	for n := range times {
-		done := len(r.log.Ops) * (n + 1) / (times + 1)
+		first := r.cutAt(len(r.log.Ops)*(n+1)/(times+1), byLot+n)
 		dir := scratch(t)
-		if err := WriteDir(dir, r.cutAt(done, byLot+n).files); err != nil {
+		if err := WriteDir(dir, first.files); err != nil {
 			t.Fatal(err)
 		}
-		second.log = recordedIn(t, dir, r.flow, reopen, nil)
+		second := &trial{flow: r.flow, log: recordedIn(t, dir, r.flow, reopen, nil)}
+		second.learn(t, 0)
+		r.judge(first, second.states[0], nil, r.told[first.done], r.index[first.done])
 		apart := 1 + len(second.log.Ops)/8
 		second.each(t, func(at int) []int {
 			if at%apart != 0 {
 				return nil
 			}
 			return []int{Everything, Nothing, NoNames, byLot + at}
-		}, func(dir string, c cut) {
-			s, err := second.open(dir, c)
-			second.judge(c, s, err, r.told[done], r.index[done])
-		})
+		}, second.try)
+		images += second.tally.images
+		if second.first != nil {
+			t.Errorf("power back after op %d, then: %v", first.done, second.first)
+		}
 	}
-	t.Logf("%s, and again while opening after %d of them: %d images", r.flow.name, times, second.tally.images)
-	if second.first != nil {
-		t.Error("twice:", second.first)
+	t.Logf("%s, and again while opening after %d of them: %d images", r.flow.name, times, images)
+	if r.first != nil {
+		t.Error(r.first)
 	}
 }
