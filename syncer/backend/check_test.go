@@ -15,6 +15,9 @@ func tampered(t *testing.T, query string) (ledger, reconcile []Problem) {
 	w := s.phone.preauthorize(s.card, 40_00)
 	clone := *w
 	s.till.submit(w.sale(s.till, 30_00).claim(), clone.sale(s.other, 20_00).claim(), w.sale(s.till, 1_00).undo().cancelled())
+	reversed := s.phone.preauthorize(s.card, 5_00).sale(s.till, 4_00)
+	s.till.submit(reversed.claim())
+	s.till.submit(reversed.undo().cancelled())
 	second := s.bench.phone(s.phone.owner)
 	s.phone = second
 	charge := s.charge(s.till.ask(7_00, online), 0)
@@ -73,6 +76,10 @@ func TestChecksFindWhatWasTamperedWith(t *testing.T) {
 		{"a limit that grew", `UPDATE preauths SET limit_minor = limit_minor + 1`, inLedger, "limit = paid + held + released"},
 		{"a verdict's amount", `UPDATE verdicts SET paid = paid + 1 WHERE outcome = 'SETTLED'`, inLedger | inObjects, "each signed verdict"},
 		{"a verdict's outcome", `UPDATE verdicts SET outcome = 'SETTLED' WHERE outcome = 'REJECTED'`, inObjects, "each outcome follows"},
+		{"the amount of a verdict that was replaced", `UPDATE verdicts SET paid = paid + 1 WHERE outcome = 'SETTLED'
+			AND seq NOT IN (SELECT verdict_seq FROM requests WHERE verdict_seq IS NOT NULL)`, inObjects, "each signed verdict"},
+		{"a verdict of another", `UPDATE requests SET verdict_seq = (SELECT max(verdict_seq) FROM requests)
+			WHERE verdict_seq = (SELECT min(verdict_seq) FROM requests)`, inLedger | inObjects, "each signed verdict"},
 		{"a Cancel that vanished", `DELETE FROM cancels`, inObjects, "signed objects that verify"},
 		{"a Cancel that nobody signed", `UPDATE requests SET cancelled_ms = 1`, inLedger | inObjects, "signed objects that verify"},
 		{"another order of arrival", `UPDATE arrivals SET at_ms = at_ms + 1300000000000 WHERE kind = 'CLAIM'`, inObjects, "each outcome follows"},

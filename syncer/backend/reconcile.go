@@ -114,33 +114,63 @@ func (v verifier) open(c claim) (opened, error) {
 	return o, o.request.VerifiedBy(preauth.PublicKey(cert.Body.SigningKey))
 }
 
-// verdicts compares each standing verdict with its signed form.
+// verdicts compares each verdict with its signed form, those that were
+// replaced too.
 func (v verifier) verdicts() error {
+	of := map[int64]preauth.Hash{}
+	var seqs []int64
+	err := v.t.each(`SELECT seq FROM verdicts ORDER BY seq`, nil, func(row func(...any) error) error {
+		var seq int64
+		err := row(&seq)
+		seqs = append(seqs, seq)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		row, _, err := v.t.verdict(seq)
+		if err != nil {
+			return err
+		}
+		of[seq] = row.request
+		if err := v.said(row); err != nil {
+			v.report.problem(ruleSaid, "request "+row.request.String(), "%v", err)
+		}
+	}
+	v.report.checked(ruleSaid, len(seqs))
+	return v.standing(of)
+}
+
+// said compares a verdict with its signed form.
+func (v verifier) said(row verdict) error {
+	said, err := byIssuer[*peerv1.Verdict](v, row.bytes)
+	if err != nil {
+		return err
+	}
+	b := said.Body
+	if preauth.Hash(b.RequestHash) != row.request || b.Outcome != outcomes[row.outcome] || b.Reason != row.reason ||
+		b.Amount != row.paid+row.guaranteed || b.Shortfall != row.shortfall {
+		return errBooks
+	}
+	return nil
+}
+
+// standing checks that the verdict on each request is one of its own, and its
+// Cancel. of says which request each verdict is about.
+func (v verifier) standing(of map[int64]preauth.Hash) error {
 	all, err := v.t.requests(`verdict_seq IS NOT NULL`)
 	if err != nil {
 		return err
 	}
 	for _, r := range all {
-		row, _, err := v.t.verdict(r.verdict)
-		if err != nil {
-			return err
-		}
-		said, err := byIssuer[*peerv1.Verdict](v, row.bytes)
-		if err == nil {
-			b := said.Body
-			if preauth.Hash(b.RequestHash) != r.hash || b.Outcome != outcomes[row.outcome] || b.Reason != row.reason ||
-				b.Amount != row.paid+row.guaranteed || b.Shortfall != row.shortfall {
-				err = errBooks
-			}
-		}
-		if err != nil {
-			v.report.problem(ruleSaid, "request "+r.hash.String(), "%v", err)
+		if of[r.verdict] != r.hash {
+			v.report.problem(ruleSaid, "request "+r.hash.String(), "%v", errBooks)
 		}
 		if err := v.cancelled(r); err != nil {
 			v.report.problem(ruleSigned, "Cancel of request "+r.hash.String(), "%v", err)
 		}
 	}
-	v.report.checked(ruleSaid, len(all))
 	return nil
 }
 
