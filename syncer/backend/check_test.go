@@ -13,11 +13,11 @@ func tampered(t *testing.T, query string) (ledger, reconcile []Problem) {
 	s := newStreet(t)
 	s.guarantee(5_00)
 	w := s.phone.preauthorize(s.card, 40_00)
-	clone := *w
-	s.till.submit(w.sale(s.till, 30_00).claim(), clone.sale(s.other, 20_00).claim(), w.sale(s.till, 1_00).undo().cancelled())
 	reversed := s.phone.preauthorize(s.card, 5_00).sale(s.till, 4_00)
 	s.till.submit(reversed.claim())
 	s.till.submit(reversed.undo().cancelled())
+	clone := *w
+	s.till.submit(w.sale(s.till, 30_00).claim(), clone.sale(s.other, 20_00).claim(), w.sale(s.till, 1_00).undo().cancelled())
 	second := s.bench.phone(s.phone.owner)
 	s.phone = second
 	charge := s.charge(s.till.ask(7_00, online), 0)
