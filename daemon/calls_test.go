@@ -33,6 +33,7 @@ var repeatable = []string{
 	"BeginEnrollment", "WatchAuthenticationState", "GetStatus", "WatchStatus", "Diagnose", "WatchEvents", "SyncNow",
 	"BackupStore", "CheckStore", "ExportPayments", "ScanRadio", "CreateDiagnosticsBundle",
 	"CheckReadiness", "FetchPayments", "FetchPayment", "FetchOfflinePayments", "SyncPayments",
+	"ExportJournal", "SealPayments", "CarrySealed", "GetTrust",
 	"ListInstruments", "WatchInstruments", "ReceivePaymentRequestsViaBle",
 	"ListPeers",
 }

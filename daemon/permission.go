@@ -38,7 +38,7 @@ func (r callerRole) String() string { return roleNames[r] }
 // What is not here, nobody may call.
 var leastRole = map[string]map[string]callerRole{
 	"vipaso.business.v1.BusinessService": {
-		"SendPaymentRequestViaBle": cashier, "StreamPaymentRequest": cashier, "CancelPayment": cashier,
+		"SendPaymentRequestViaBle": cashier, "StreamPaymentRequest": cashier, "CancelPayment": cashier, "ReversePayment": manager,
 		"CheckReadiness": observer, "FetchPayments": observer, "FetchPayment": observer, "FetchOfflinePayments": observer,
 		"SyncPayments": cashier,
 	},
@@ -55,6 +55,8 @@ var leastRole = map[string]map[string]callerRole{
 		"Diagnose": observer, "WatchEvents": observer, "SyncNow": cashier,
 		"SetLogLevel": manager, "BackupStore": manager, "CheckStore": manager, "ExportPayments": manager,
 		"ScanRadio": cashier, "CreateDiagnosticsBundle": admin,
+		"Allow": manager, "EndAllowance": manager, "ExportJournal": manager, "SealPayments": manager, "CarrySealed": manager,
+		"GetTrust": observer,
 	},
 	"vipaso.sim.v1.SimService": {
 		"ListPeers": manager, "SetConditions": manager, "DropLink": manager, "SetOffline": manager,

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
@@ -219,3 +221,8 @@ func paymentResult(sale store.Sale, p *paymentv1.Payment) *businessv1.PaymentRes
 // sayHello sends the response headers, so that the caller knows that the
 // stream is there before anything happens.
 func sayHello(stream grpc.ServerStream) error { return stream.SendHeader(metadata.MD{}) }
+
+// ReversePayment gives the money of a payment back.
+func (s *businessService) ReversePayment(context.Context, *businessv1.ReversePaymentRequest) (*businessv1.ReversePaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "not yet")
+}

@@ -494,7 +494,13 @@ func (x *RenewResponse) GetTime() *SignedTime {
 type RefreshRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Epoch the device holds.
-	BundleEpoch   uint64 `protobuf:"varint,1,opt,name=bundle_epoch,json=bundleEpoch,proto3" json:"bundle_epoch,omitempty"`
+	BundleEpoch uint64 `protobuf:"varint,1,opt,name=bundle_epoch,json=bundleEpoch,proto3" json:"bundle_epoch,omitempty"`
+	// The verdicts_to of the last answer that was stored; 0 for none.
+	VerdictsAfter int64 `protobuf:"varint,2,opt,name=verdicts_after,json=verdictsAfter,proto3" json:"verdicts_after,omitempty"`
+	// Signed JournalHead of the device, if it has events.
+	JournalHead []byte `protobuf:"bytes,3,opt,name=journal_head,json=journalHead,proto3" json:"journal_head,omitempty"`
+	// What people allowed on the device, newest last; the backend keeps it.
+	Allowances    []*Allowance `protobuf:"bytes,4,rep,name=allowances,proto3" json:"allowances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -536,6 +542,109 @@ func (x *RefreshRequest) GetBundleEpoch() uint64 {
 	return 0
 }
 
+func (x *RefreshRequest) GetVerdictsAfter() int64 {
+	if x != nil {
+		return x.VerdictsAfter
+	}
+	return 0
+}
+
+func (x *RefreshRequest) GetJournalHead() []byte {
+	if x != nil {
+		return x.JournalHead
+	}
+	return nil
+}
+
+func (x *RefreshRequest) GetAllowances() []*Allowance {
+	if x != nil {
+		return x.Allowances
+	}
+	return nil
+}
+
+// Allowance is what a person allowed on a device beyond the rule, for a while.
+type Allowance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// STALE_BUNDLE, OWN_LIMITS or EMERGENCY.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Why, in the person's words.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who, as the device knows people: its user name there.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// From when.
+	SinceMs int64 `protobuf:"varint,4,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	// Until when; moved back when it was ended early.
+	UntilMs       int64 `protobuf:"varint,5,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Allowance) Reset() {
+	*x = Allowance{}
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Allowance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Allowance) ProtoMessage() {}
+
+func (x *Allowance) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
+func (*Allowance) Descriptor() ([]byte, []int) {
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Allowance) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Allowance) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Allowance) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Allowance) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *Allowance) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
 // RefreshResponse is the present state for this device.
 type RefreshResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -546,14 +655,19 @@ type RefreshResponse struct {
 	// The backend's time.
 	Time *SignedTime `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Pre-authorizations of this device that are voided.
-	Voided        [][]byte `protobuf:"bytes,4,rep,name=voided,proto3" json:"voided,omitempty"`
+	Voided [][]byte `protobuf:"bytes,4,rep,name=voided,proto3" json:"voided,omitempty"`
+	// Signed Verdicts that replaced earlier ones since verdicts_after, oldest
+	// first, at most 100: ask again if there are that many.
+	Verdicts [][]byte `protobuf:"bytes,5,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// Where to go on: the next verdicts_after.
+	VerdictsTo    int64 `protobuf:"varint,6,opt,name=verdicts_to,json=verdictsTo,proto3" json:"verdicts_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +679,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +692,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RefreshResponse) GetTrustBundle() []byte {
@@ -609,6 +723,20 @@ func (x *RefreshResponse) GetVoided() [][]byte {
 	return nil
 }
 
+func (x *RefreshResponse) GetVerdicts() [][]byte {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *RefreshResponse) GetVerdictsTo() int64 {
+	if x != nil {
+		return x.VerdictsTo
+	}
+	return 0
+}
+
 // PreAuthorizeRequest sets funds aside.
 type PreAuthorizeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -629,7 +757,7 @@ type PreAuthorizeRequest struct {
 
 func (x *PreAuthorizeRequest) Reset() {
 	*x = PreAuthorizeRequest{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +769,7 @@ func (x *PreAuthorizeRequest) String() string {
 func (*PreAuthorizeRequest) ProtoMessage() {}
 
 func (x *PreAuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +782,7 @@ func (x *PreAuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreAuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*PreAuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{8}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PreAuthorizeRequest) GetRequestId() []byte {
@@ -709,7 +837,7 @@ type PreAuthorizeResponse struct {
 
 func (x *PreAuthorizeResponse) Reset() {
 	*x = PreAuthorizeResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +849,7 @@ func (x *PreAuthorizeResponse) String() string {
 func (*PreAuthorizeResponse) ProtoMessage() {}
 
 func (x *PreAuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +862,7 @@ func (x *PreAuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreAuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*PreAuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{9}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PreAuthorizeResponse) GetPreauthCert() []byte {
@@ -778,7 +906,7 @@ type VoidPreAuthorizationRequest struct {
 
 func (x *VoidPreAuthorizationRequest) Reset() {
 	*x = VoidPreAuthorizationRequest{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +918,7 @@ func (x *VoidPreAuthorizationRequest) String() string {
 func (*VoidPreAuthorizationRequest) ProtoMessage() {}
 
 func (x *VoidPreAuthorizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +931,7 @@ func (x *VoidPreAuthorizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidPreAuthorizationRequest.ProtoReflect.Descriptor instead.
 func (*VoidPreAuthorizationRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{10}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *VoidPreAuthorizationRequest) GetRequestId() []byte {
@@ -835,7 +963,7 @@ type VoidPreAuthorizationResponse struct {
 
 func (x *VoidPreAuthorizationResponse) Reset() {
 	*x = VoidPreAuthorizationResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[11]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +975,7 @@ func (x *VoidPreAuthorizationResponse) String() string {
 func (*VoidPreAuthorizationResponse) ProtoMessage() {}
 
 func (x *VoidPreAuthorizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[11]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +988,7 @@ func (x *VoidPreAuthorizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidPreAuthorizationResponse.ProtoReflect.Descriptor instead.
 func (*VoidPreAuthorizationResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{11}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VoidPreAuthorizationResponse) GetTrustBundle() []byte {
@@ -895,7 +1023,7 @@ type RegisterPaymentRequest struct {
 
 func (x *RegisterPaymentRequest) Reset() {
 	*x = RegisterPaymentRequest{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[12]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1035,7 @@ func (x *RegisterPaymentRequest) String() string {
 func (*RegisterPaymentRequest) ProtoMessage() {}
 
 func (x *RegisterPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[12]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1048,7 @@ func (x *RegisterPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterPaymentRequest.ProtoReflect.Descriptor instead.
 func (*RegisterPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{12}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RegisterPaymentRequest) GetPaymentId() []byte {
@@ -943,7 +1071,7 @@ type RegisterPaymentResponse struct {
 
 func (x *RegisterPaymentResponse) Reset() {
 	*x = RegisterPaymentResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[13]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1083,7 @@ func (x *RegisterPaymentResponse) String() string {
 func (*RegisterPaymentResponse) ProtoMessage() {}
 
 func (x *RegisterPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[13]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1096,7 @@ func (x *RegisterPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterPaymentResponse.ProtoReflect.Descriptor instead.
 func (*RegisterPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{13}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RegisterPaymentResponse) GetChargeUntilMs() int64 {
@@ -1006,7 +1134,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[14]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1146,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[14]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1159,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{14}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Item) GetRequest() []byte {
@@ -1087,7 +1215,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[15]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1227,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[15]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1240,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{15}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SubmitRequest) GetItems() []*Item {
@@ -1135,7 +1263,7 @@ type ItemResult struct {
 
 func (x *ItemResult) Reset() {
 	*x = ItemResult{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[16]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1275,7 @@ func (x *ItemResult) String() string {
 func (*ItemResult) ProtoMessage() {}
 
 func (x *ItemResult) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[16]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1288,7 @@ func (x *ItemResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemResult.ProtoReflect.Descriptor instead.
 func (*ItemResult) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{16}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ItemResult) GetVerdict() []byte {
@@ -1196,7 +1324,7 @@ type Total struct {
 
 func (x *Total) Reset() {
 	*x = Total{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[17]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1336,7 @@ func (x *Total) String() string {
 func (*Total) ProtoMessage() {}
 
 func (x *Total) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[17]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1349,7 @@ func (x *Total) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Total.ProtoReflect.Descriptor instead.
 func (*Total) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{17}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Total) GetCurrency() string {
@@ -1274,7 +1402,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[18]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1414,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[18]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1427,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{18}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubmitResponse) GetResults() []*ItemResult {
@@ -1323,6 +1451,119 @@ func (x *SubmitResponse) GetTime() *SignedTime {
 	return nil
 }
 
+// SubmitSealedRequest carries what another device sealed for the backend.
+type SubmitSealedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// HPKE (RFC 9180) to the bundle's sealing key: DHKEM(X25519, HKDF-SHA256),
+	// HKDF-SHA256, ChaCha20Poly1305, info "vipaso/sealed/v1". Inside is a
+	// SubmitRequest.
+	Sealed        []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitSealedRequest) Reset() {
+	*x = SubmitSealedRequest{}
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitSealedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitSealedRequest) ProtoMessage() {}
+
+func (x *SubmitSealedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitSealedRequest.ProtoReflect.Descriptor instead.
+func (*SubmitSealedRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SubmitSealedRequest) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SubmitSealedResponse says what was in it, and no more: the carrier is not to
+// learn whose.
+type SubmitSealedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items.
+	Items uint32 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	// How many of them have a verdict now.
+	Judged uint32 `protobuf:"varint,2,opt,name=judged,proto3" json:"judged,omitempty"`
+	// The backend's time.
+	Time          *SignedTime `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitSealedResponse) Reset() {
+	*x = SubmitSealedResponse{}
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitSealedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitSealedResponse) ProtoMessage() {}
+
+func (x *SubmitSealedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitSealedResponse.ProtoReflect.Descriptor instead.
+func (*SubmitSealedResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SubmitSealedResponse) GetItems() uint32 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *SubmitSealedResponse) GetJudged() uint32 {
+	if x != nil {
+		return x.Judged
+	}
+	return 0
+}
+
+func (x *SubmitSealedResponse) GetTime() *SignedTime {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // QueryRequest asks what became of requests whose outcome is not known here.
 type QueryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1334,7 +1575,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[19]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1587,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[19]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1600,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{19}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *QueryRequest) GetRequestHashes() [][]byte {
@@ -1382,7 +1623,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[20]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1635,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[20]
+	mi := &file_vipaso_backend_v1_backend_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1648,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{20}
+	return file_vipaso_backend_v1_backend_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *QueryResponse) GetVerdicts() [][]byte {
@@ -1464,14 +1705,29 @@ const file_vipaso_backend_v1_backend_proto_rawDesc = "" +
 	"\vdevice_cert\x18\x01 \x01(\fR\n" +
 	"deviceCert\x12\x19\n" +
 	"\btls_cert\x18\x02 \x01(\fR\atlsCert\x121\n" +
-	"\x04time\x18\x03 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time\"3\n" +
+	"\x04time\x18\x03 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time\"\xcf\x01\n" +
 	"\x0eRefreshRequest\x12!\n" +
-	"\fbundle_epoch\x18\x01 \x01(\x04R\vbundleEpoch\"\xc0\x01\n" +
+	"\fbundle_epoch\x18\x01 \x01(\x04R\vbundleEpoch\x12%\n" +
+	"\x0everdicts_after\x18\x02 \x01(\x03R\rverdictsAfter\x12+\n" +
+	"\fjournal_head\x18\x03 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\vjournalHead\x12F\n" +
+	"\n" +
+	"allowances\x18\x04 \x03(\v2\x1c.vipaso.backend.v1.AllowanceB\b\xbaH\x05\x92\x01\x02\x102R\n" +
+	"allowances\"\xbc\x01\n" +
+	"\tAllowance\x12>\n" +
+	"\x04kind\x18\x01 \x01(\tB*\xbaH'r%R\fSTALE_BUNDLER\n" +
+	"OWN_LIMITSR\tEMERGENCYR\x04kind\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\x06reason\x12\x17\n" +
+	"\x02by\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\x02by\x12\x19\n" +
+	"\bsince_ms\x18\x04 \x01(\x03R\asinceMs\x12\x19\n" +
+	"\buntil_ms\x18\x05 \x01(\x03R\auntilMs\"\xfd\x01\n" +
 	"\x0fRefreshResponse\x12!\n" +
 	"\ftrust_bundle\x18\x01 \x01(\fR\vtrustBundle\x12?\n" +
 	"\vinstruments\x18\x02 \x03(\v2\x1d.vipaso.backend.v1.InstrumentR\vinstruments\x121\n" +
 	"\x04time\x18\x03 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time\x12\x16\n" +
-	"\x06voided\x18\x04 \x03(\fR\x06voided\"\xe1\x01\n" +
+	"\x06voided\x18\x04 \x03(\fR\x06voided\x12\x1a\n" +
+	"\bverdicts\x18\x05 \x03(\fR\bverdicts\x12\x1f\n" +
+	"\vverdicts_to\x18\x06 \x01(\x03R\n" +
+	"verdictsTo\"\xe1\x01\n" +
 	"\x13PreAuthorizeRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\trequestId\x12,\n" +
@@ -1524,6 +1780,12 @@ const file_vipaso_backend_v1_backend_proto_rawDesc = "" +
 	"\x0eSubmitResponse\x127\n" +
 	"\aresults\x18\x01 \x03(\v2\x1d.vipaso.backend.v1.ItemResultR\aresults\x120\n" +
 	"\x06totals\x18\x02 \x03(\v2\x18.vipaso.backend.v1.TotalR\x06totals\x121\n" +
+	"\x04time\x18\x03 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time\";\n" +
+	"\x13SubmitSealedRequest\x12$\n" +
+	"\x06sealed\x18\x01 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x01R\x06sealed\"w\n" +
+	"\x14SubmitSealedResponse\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\rR\x05items\x12\x16\n" +
+	"\x06judged\x18\x02 \x01(\rR\x06judged\x121\n" +
 	"\x04time\x18\x03 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time\"?\n" +
 	"\fQueryRequest\x12/\n" +
 	"\x0erequest_hashes\x18\x01 \x03(\fB\b\xbaH\x05\x92\x01\x02\x10dR\rrequestHashes\"^\n" +
@@ -1531,14 +1793,15 @@ const file_vipaso_backend_v1_backend_proto_rawDesc = "" +
 	"\bverdicts\x18\x01 \x03(\fR\bverdicts\x121\n" +
 	"\x04time\x18\x02 \x01(\v2\x1d.vipaso.backend.v1.SignedTimeR\x04time2b\n" +
 	"\x11EnrollmentService\x12M\n" +
-	"\x06Enroll\x12 .vipaso.backend.v1.EnrollRequest\x1a!.vipaso.backend.v1.EnrollResponse2\x90\x05\n" +
+	"\x06Enroll\x12 .vipaso.backend.v1.EnrollRequest\x1a!.vipaso.backend.v1.EnrollResponse2\xf1\x05\n" +
 	"\x11SettlementService\x12J\n" +
 	"\x05Renew\x12\x1f.vipaso.backend.v1.RenewRequest\x1a .vipaso.backend.v1.RenewResponse\x12P\n" +
 	"\aRefresh\x12!.vipaso.backend.v1.RefreshRequest\x1a\".vipaso.backend.v1.RefreshResponse\x12_\n" +
 	"\fPreAuthorize\x12&.vipaso.backend.v1.PreAuthorizeRequest\x1a'.vipaso.backend.v1.PreAuthorizeResponse\x12w\n" +
 	"\x14VoidPreAuthorization\x12..vipaso.backend.v1.VoidPreAuthorizationRequest\x1a/.vipaso.backend.v1.VoidPreAuthorizationResponse\x12h\n" +
 	"\x0fRegisterPayment\x12).vipaso.backend.v1.RegisterPaymentRequest\x1a*.vipaso.backend.v1.RegisterPaymentResponse\x12M\n" +
-	"\x06Submit\x12 .vipaso.backend.v1.SubmitRequest\x1a!.vipaso.backend.v1.SubmitResponse\x12J\n" +
+	"\x06Submit\x12 .vipaso.backend.v1.SubmitRequest\x1a!.vipaso.backend.v1.SubmitResponse\x12_\n" +
+	"\fSubmitSealed\x12&.vipaso.backend.v1.SubmitSealedRequest\x1a'.vipaso.backend.v1.SubmitSealedResponse\x12J\n" +
 	"\x05Query\x12\x1f.vipaso.backend.v1.QueryRequest\x1a .vipaso.backend.v1.QueryResponseB=Z;github.com/vipaso/vipasod/proto/vipaso/backend/v1;backendv1b\x06proto3"
 
 var (
@@ -1553,7 +1816,7 @@ func file_vipaso_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_vipaso_backend_v1_backend_proto_rawDescData
 }
 
-var file_vipaso_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_vipaso_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_vipaso_backend_v1_backend_proto_goTypes = []any{
 	(*EnrollRequest)(nil),                // 0: vipaso.backend.v1.EnrollRequest
 	(*EnrollResponse)(nil),               // 1: vipaso.backend.v1.EnrollResponse
@@ -1562,57 +1825,64 @@ var file_vipaso_backend_v1_backend_proto_goTypes = []any{
 	(*RenewRequest)(nil),                 // 4: vipaso.backend.v1.RenewRequest
 	(*RenewResponse)(nil),                // 5: vipaso.backend.v1.RenewResponse
 	(*RefreshRequest)(nil),               // 6: vipaso.backend.v1.RefreshRequest
-	(*RefreshResponse)(nil),              // 7: vipaso.backend.v1.RefreshResponse
-	(*PreAuthorizeRequest)(nil),          // 8: vipaso.backend.v1.PreAuthorizeRequest
-	(*PreAuthorizeResponse)(nil),         // 9: vipaso.backend.v1.PreAuthorizeResponse
-	(*VoidPreAuthorizationRequest)(nil),  // 10: vipaso.backend.v1.VoidPreAuthorizationRequest
-	(*VoidPreAuthorizationResponse)(nil), // 11: vipaso.backend.v1.VoidPreAuthorizationResponse
-	(*RegisterPaymentRequest)(nil),       // 12: vipaso.backend.v1.RegisterPaymentRequest
-	(*RegisterPaymentResponse)(nil),      // 13: vipaso.backend.v1.RegisterPaymentResponse
-	(*Item)(nil),                         // 14: vipaso.backend.v1.Item
-	(*SubmitRequest)(nil),                // 15: vipaso.backend.v1.SubmitRequest
-	(*ItemResult)(nil),                   // 16: vipaso.backend.v1.ItemResult
-	(*Total)(nil),                        // 17: vipaso.backend.v1.Total
-	(*SubmitResponse)(nil),               // 18: vipaso.backend.v1.SubmitResponse
-	(*QueryRequest)(nil),                 // 19: vipaso.backend.v1.QueryRequest
-	(*QueryResponse)(nil),                // 20: vipaso.backend.v1.QueryResponse
+	(*Allowance)(nil),                    // 7: vipaso.backend.v1.Allowance
+	(*RefreshResponse)(nil),              // 8: vipaso.backend.v1.RefreshResponse
+	(*PreAuthorizeRequest)(nil),          // 9: vipaso.backend.v1.PreAuthorizeRequest
+	(*PreAuthorizeResponse)(nil),         // 10: vipaso.backend.v1.PreAuthorizeResponse
+	(*VoidPreAuthorizationRequest)(nil),  // 11: vipaso.backend.v1.VoidPreAuthorizationRequest
+	(*VoidPreAuthorizationResponse)(nil), // 12: vipaso.backend.v1.VoidPreAuthorizationResponse
+	(*RegisterPaymentRequest)(nil),       // 13: vipaso.backend.v1.RegisterPaymentRequest
+	(*RegisterPaymentResponse)(nil),      // 14: vipaso.backend.v1.RegisterPaymentResponse
+	(*Item)(nil),                         // 15: vipaso.backend.v1.Item
+	(*SubmitRequest)(nil),                // 16: vipaso.backend.v1.SubmitRequest
+	(*ItemResult)(nil),                   // 17: vipaso.backend.v1.ItemResult
+	(*Total)(nil),                        // 18: vipaso.backend.v1.Total
+	(*SubmitResponse)(nil),               // 19: vipaso.backend.v1.SubmitResponse
+	(*SubmitSealedRequest)(nil),          // 20: vipaso.backend.v1.SubmitSealedRequest
+	(*SubmitSealedResponse)(nil),         // 21: vipaso.backend.v1.SubmitSealedResponse
+	(*QueryRequest)(nil),                 // 22: vipaso.backend.v1.QueryRequest
+	(*QueryResponse)(nil),                // 23: vipaso.backend.v1.QueryResponse
 }
 var file_vipaso_backend_v1_backend_proto_depIdxs = []int32{
 	2,  // 0: vipaso.backend.v1.EnrollResponse.time:type_name -> vipaso.backend.v1.SignedTime
 	3,  // 1: vipaso.backend.v1.EnrollResponse.instruments:type_name -> vipaso.backend.v1.Instrument
 	2,  // 2: vipaso.backend.v1.RenewResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	3,  // 3: vipaso.backend.v1.RefreshResponse.instruments:type_name -> vipaso.backend.v1.Instrument
-	2,  // 4: vipaso.backend.v1.RefreshResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	3,  // 5: vipaso.backend.v1.PreAuthorizeResponse.instrument:type_name -> vipaso.backend.v1.Instrument
-	2,  // 6: vipaso.backend.v1.PreAuthorizeResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	2,  // 7: vipaso.backend.v1.VoidPreAuthorizationResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	2,  // 8: vipaso.backend.v1.RegisterPaymentResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	14, // 9: vipaso.backend.v1.SubmitRequest.items:type_name -> vipaso.backend.v1.Item
-	16, // 10: vipaso.backend.v1.SubmitResponse.results:type_name -> vipaso.backend.v1.ItemResult
-	17, // 11: vipaso.backend.v1.SubmitResponse.totals:type_name -> vipaso.backend.v1.Total
-	2,  // 12: vipaso.backend.v1.SubmitResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	2,  // 13: vipaso.backend.v1.QueryResponse.time:type_name -> vipaso.backend.v1.SignedTime
-	0,  // 14: vipaso.backend.v1.EnrollmentService.Enroll:input_type -> vipaso.backend.v1.EnrollRequest
-	4,  // 15: vipaso.backend.v1.SettlementService.Renew:input_type -> vipaso.backend.v1.RenewRequest
-	6,  // 16: vipaso.backend.v1.SettlementService.Refresh:input_type -> vipaso.backend.v1.RefreshRequest
-	8,  // 17: vipaso.backend.v1.SettlementService.PreAuthorize:input_type -> vipaso.backend.v1.PreAuthorizeRequest
-	10, // 18: vipaso.backend.v1.SettlementService.VoidPreAuthorization:input_type -> vipaso.backend.v1.VoidPreAuthorizationRequest
-	12, // 19: vipaso.backend.v1.SettlementService.RegisterPayment:input_type -> vipaso.backend.v1.RegisterPaymentRequest
-	15, // 20: vipaso.backend.v1.SettlementService.Submit:input_type -> vipaso.backend.v1.SubmitRequest
-	19, // 21: vipaso.backend.v1.SettlementService.Query:input_type -> vipaso.backend.v1.QueryRequest
-	1,  // 22: vipaso.backend.v1.EnrollmentService.Enroll:output_type -> vipaso.backend.v1.EnrollResponse
-	5,  // 23: vipaso.backend.v1.SettlementService.Renew:output_type -> vipaso.backend.v1.RenewResponse
-	7,  // 24: vipaso.backend.v1.SettlementService.Refresh:output_type -> vipaso.backend.v1.RefreshResponse
-	9,  // 25: vipaso.backend.v1.SettlementService.PreAuthorize:output_type -> vipaso.backend.v1.PreAuthorizeResponse
-	11, // 26: vipaso.backend.v1.SettlementService.VoidPreAuthorization:output_type -> vipaso.backend.v1.VoidPreAuthorizationResponse
-	13, // 27: vipaso.backend.v1.SettlementService.RegisterPayment:output_type -> vipaso.backend.v1.RegisterPaymentResponse
-	18, // 28: vipaso.backend.v1.SettlementService.Submit:output_type -> vipaso.backend.v1.SubmitResponse
-	20, // 29: vipaso.backend.v1.SettlementService.Query:output_type -> vipaso.backend.v1.QueryResponse
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	7,  // 3: vipaso.backend.v1.RefreshRequest.allowances:type_name -> vipaso.backend.v1.Allowance
+	3,  // 4: vipaso.backend.v1.RefreshResponse.instruments:type_name -> vipaso.backend.v1.Instrument
+	2,  // 5: vipaso.backend.v1.RefreshResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	3,  // 6: vipaso.backend.v1.PreAuthorizeResponse.instrument:type_name -> vipaso.backend.v1.Instrument
+	2,  // 7: vipaso.backend.v1.PreAuthorizeResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	2,  // 8: vipaso.backend.v1.VoidPreAuthorizationResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	2,  // 9: vipaso.backend.v1.RegisterPaymentResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	15, // 10: vipaso.backend.v1.SubmitRequest.items:type_name -> vipaso.backend.v1.Item
+	17, // 11: vipaso.backend.v1.SubmitResponse.results:type_name -> vipaso.backend.v1.ItemResult
+	18, // 12: vipaso.backend.v1.SubmitResponse.totals:type_name -> vipaso.backend.v1.Total
+	2,  // 13: vipaso.backend.v1.SubmitResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	2,  // 14: vipaso.backend.v1.SubmitSealedResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	2,  // 15: vipaso.backend.v1.QueryResponse.time:type_name -> vipaso.backend.v1.SignedTime
+	0,  // 16: vipaso.backend.v1.EnrollmentService.Enroll:input_type -> vipaso.backend.v1.EnrollRequest
+	4,  // 17: vipaso.backend.v1.SettlementService.Renew:input_type -> vipaso.backend.v1.RenewRequest
+	6,  // 18: vipaso.backend.v1.SettlementService.Refresh:input_type -> vipaso.backend.v1.RefreshRequest
+	9,  // 19: vipaso.backend.v1.SettlementService.PreAuthorize:input_type -> vipaso.backend.v1.PreAuthorizeRequest
+	11, // 20: vipaso.backend.v1.SettlementService.VoidPreAuthorization:input_type -> vipaso.backend.v1.VoidPreAuthorizationRequest
+	13, // 21: vipaso.backend.v1.SettlementService.RegisterPayment:input_type -> vipaso.backend.v1.RegisterPaymentRequest
+	16, // 22: vipaso.backend.v1.SettlementService.Submit:input_type -> vipaso.backend.v1.SubmitRequest
+	20, // 23: vipaso.backend.v1.SettlementService.SubmitSealed:input_type -> vipaso.backend.v1.SubmitSealedRequest
+	22, // 24: vipaso.backend.v1.SettlementService.Query:input_type -> vipaso.backend.v1.QueryRequest
+	1,  // 25: vipaso.backend.v1.EnrollmentService.Enroll:output_type -> vipaso.backend.v1.EnrollResponse
+	5,  // 26: vipaso.backend.v1.SettlementService.Renew:output_type -> vipaso.backend.v1.RenewResponse
+	8,  // 27: vipaso.backend.v1.SettlementService.Refresh:output_type -> vipaso.backend.v1.RefreshResponse
+	10, // 28: vipaso.backend.v1.SettlementService.PreAuthorize:output_type -> vipaso.backend.v1.PreAuthorizeResponse
+	12, // 29: vipaso.backend.v1.SettlementService.VoidPreAuthorization:output_type -> vipaso.backend.v1.VoidPreAuthorizationResponse
+	14, // 30: vipaso.backend.v1.SettlementService.RegisterPayment:output_type -> vipaso.backend.v1.RegisterPaymentResponse
+	19, // 31: vipaso.backend.v1.SettlementService.Submit:output_type -> vipaso.backend.v1.SubmitResponse
+	21, // 32: vipaso.backend.v1.SettlementService.SubmitSealed:output_type -> vipaso.backend.v1.SubmitSealedResponse
+	23, // 33: vipaso.backend.v1.SettlementService.Query:output_type -> vipaso.backend.v1.QueryResponse
+	25, // [25:34] is the sub-list for method output_type
+	16, // [16:25] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_backend_v1_backend_proto_init() }
@@ -1630,7 +1900,7 @@ func file_vipaso_backend_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_backend_v1_backend_proto_rawDesc), len(file_vipaso_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -140,6 +140,7 @@ const (
 	SettlementService_VoidPreAuthorization_FullMethodName = "/vipaso.backend.v1.SettlementService/VoidPreAuthorization"
 	SettlementService_RegisterPayment_FullMethodName      = "/vipaso.backend.v1.SettlementService/RegisterPayment"
 	SettlementService_Submit_FullMethodName               = "/vipaso.backend.v1.SettlementService/Submit"
+	SettlementService_SubmitSealed_FullMethodName         = "/vipaso.backend.v1.SettlementService/SubmitSealed"
 	SettlementService_Query_FullMethodName                = "/vipaso.backend.v1.SettlementService/Query"
 )
 
@@ -163,6 +164,9 @@ type SettlementServiceClient interface {
 	RegisterPayment(ctx context.Context, in *RegisterPaymentRequest, opts ...grpc.CallOption) (*RegisterPaymentResponse, error)
 	// Submit settles claims and records Cancels, each exactly once.
 	Submit(ctx context.Context, in *SubmitRequest, opts ...grpc.CallOption) (*SubmitResponse, error)
+	// SubmitSealed does the same with what another device sealed, and tells
+	// the carrier nothing of it. Errors: SEAL_INVALID.
+	SubmitSealed(ctx context.Context, in *SubmitSealedRequest, opts ...grpc.CallOption) (*SubmitSealedResponse, error)
 	// Query tells recorded verdicts.
 	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
 }
@@ -235,6 +239,16 @@ func (c *settlementServiceClient) Submit(ctx context.Context, in *SubmitRequest,
 	return out, nil
 }
 
+func (c *settlementServiceClient) SubmitSealed(ctx context.Context, in *SubmitSealedRequest, opts ...grpc.CallOption) (*SubmitSealedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitSealedResponse)
+	err := c.cc.Invoke(ctx, SettlementService_SubmitSealed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *settlementServiceClient) Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QueryResponse)
@@ -265,6 +279,9 @@ type SettlementServiceServer interface {
 	RegisterPayment(context.Context, *RegisterPaymentRequest) (*RegisterPaymentResponse, error)
 	// Submit settles claims and records Cancels, each exactly once.
 	Submit(context.Context, *SubmitRequest) (*SubmitResponse, error)
+	// SubmitSealed does the same with what another device sealed, and tells
+	// the carrier nothing of it. Errors: SEAL_INVALID.
+	SubmitSealed(context.Context, *SubmitSealedRequest) (*SubmitSealedResponse, error)
 	// Query tells recorded verdicts.
 	Query(context.Context, *QueryRequest) (*QueryResponse, error)
 	mustEmbedUnimplementedSettlementServiceServer()
@@ -294,6 +311,9 @@ func (UnimplementedSettlementServiceServer) RegisterPayment(context.Context, *Re
 }
 func (UnimplementedSettlementServiceServer) Submit(context.Context, *SubmitRequest) (*SubmitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Submit not implemented")
+}
+func (UnimplementedSettlementServiceServer) SubmitSealed(context.Context, *SubmitSealedRequest) (*SubmitSealedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SubmitSealed not implemented")
 }
 func (UnimplementedSettlementServiceServer) Query(context.Context, *QueryRequest) (*QueryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Query not implemented")
@@ -427,6 +447,24 @@ func _SettlementService_Submit_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettlementService_SubmitSealed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitSealedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettlementServiceServer).SubmitSealed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettlementService_SubmitSealed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettlementServiceServer).SubmitSealed(ctx, req.(*SubmitSealedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettlementService_Query_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryRequest)
 	if err := dec(in); err != nil {
@@ -475,6 +513,10 @@ var SettlementService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Submit",
 			Handler:    _SettlementService_Submit_Handler,
+		},
+		{
+			MethodName: "SubmitSealed",
+			Handler:    _SettlementService_SubmitSealed_Handler,
 		},
 		{
 			MethodName: "Query",

@@ -783,6 +783,107 @@ func (x *CancelPaymentResponse) GetPayment() *v1.Payment {
 	return nil
 }
 
+// ReversePaymentRequest gives the money of a payment back.
+type ReversePaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Which; PROVISIONAL or SETTLED.
+	PaymentId     string `protobuf:"bytes,2,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReversePaymentRequest) Reset() {
+	*x = ReversePaymentRequest{}
+	mi := &file_vipaso_business_v1_business_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReversePaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReversePaymentRequest) ProtoMessage() {}
+
+func (x *ReversePaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_business_v1_business_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReversePaymentRequest.ProtoReflect.Descriptor instead.
+func (*ReversePaymentRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_business_v1_business_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReversePaymentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReversePaymentRequest) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+// ReversePaymentResponse says how it stands.
+type ReversePaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payment, CANCELLED with reason REVERSAL.
+	Payment       *v1.Payment `protobuf:"bytes,1,opt,name=payment,proto3" json:"payment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReversePaymentResponse) Reset() {
+	*x = ReversePaymentResponse{}
+	mi := &file_vipaso_business_v1_business_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReversePaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReversePaymentResponse) ProtoMessage() {}
+
+func (x *ReversePaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_business_v1_business_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReversePaymentResponse.ProtoReflect.Descriptor instead.
+func (*ReversePaymentResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_business_v1_business_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReversePaymentResponse) GetPayment() *v1.Payment {
+	if x != nil {
+		return x.Payment
+	}
+	return nil
+}
+
 var File_vipaso_business_v1_business_proto protoreflect.FileDescriptor
 
 const file_vipaso_business_v1_business_proto_rawDesc = "" +
@@ -827,6 +928,13 @@ const file_vipaso_business_v1_business_proto_rawDesc = "" +
 	"\n" +
 	"payment_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\"M\n" +
 	"\x15CancelPaymentResponse\x124\n" +
+	"\apayment\x18\x01 \x01(\v2\x1a.vipaso.payment.v1.PaymentR\apayment\"i\n" +
+	"\x15ReversePaymentRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12'\n" +
+	"\n" +
+	"payment_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\"N\n" +
+	"\x16ReversePaymentResponse\x124\n" +
 	"\apayment\x18\x01 \x01(\v2\x1a.vipaso.payment.v1.PaymentR\apayment*o\n" +
 	"\x06Policy\x12\x16\n" +
 	"\x12POLICY_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -840,11 +948,12 @@ const file_vipaso_business_v1_business_proto_rawDesc = "" +
 	"\x1bPROGRESS_STEP_REQUEST_SHOWN\x10\x03\x12\x1a\n" +
 	"\x16PROGRESS_STEP_DECLINED\x10\x04\x12\x1d\n" +
 	"\x19PROGRESS_STEP_AUTHORIZING\x10\x05\x12\x18\n" +
-	"\x14PROGRESS_STEP_STORED\x10\x062\x84\a\n" +
+	"\x14PROGRESS_STEP_STORED\x10\x062\xed\a\n" +
 	"\x0fBusinessService\x12\x85\x01\n" +
 	"\x18SendPaymentRequestViaBle\x123.vipaso.business.v1.SendPaymentRequestViaBleRequest\x1a4.vipaso.business.v1.SendPaymentRequestViaBleResponse\x12{\n" +
 	"\x14StreamPaymentRequest\x12/.vipaso.business.v1.StreamPaymentRequestRequest\x1a0.vipaso.business.v1.StreamPaymentRequestResponse0\x01\x12d\n" +
-	"\rCancelPayment\x12(.vipaso.business.v1.CancelPaymentRequest\x1a).vipaso.business.v1.CancelPaymentResponse\x12e\n" +
+	"\rCancelPayment\x12(.vipaso.business.v1.CancelPaymentRequest\x1a).vipaso.business.v1.CancelPaymentResponse\x12g\n" +
+	"\x0eReversePayment\x12).vipaso.business.v1.ReversePaymentRequest\x1a*.vipaso.business.v1.ReversePaymentResponse\x12e\n" +
 	"\x0eCheckReadiness\x12(.vipaso.payment.v1.CheckReadinessRequest\x1a).vipaso.payment.v1.CheckReadinessResponse\x12b\n" +
 	"\rFetchPayments\x12'.vipaso.payment.v1.FetchPaymentsRequest\x1a(.vipaso.payment.v1.FetchPaymentsResponse\x12_\n" +
 	"\fFetchPayment\x12&.vipaso.payment.v1.FetchPaymentRequest\x1a'.vipaso.payment.v1.FetchPaymentResponse\x12w\n" +
@@ -864,7 +973,7 @@ func file_vipaso_business_v1_business_proto_rawDescGZIP() []byte {
 }
 
 var file_vipaso_business_v1_business_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vipaso_business_v1_business_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_vipaso_business_v1_business_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vipaso_business_v1_business_proto_goTypes = []any{
 	(Policy)(0),                              // 0: vipaso.business.v1.Policy
 	(ProgressStep)(0),                        // 1: vipaso.business.v1.ProgressStep
@@ -877,57 +986,62 @@ var file_vipaso_business_v1_business_proto_goTypes = []any{
 	(*StreamPaymentRequestResponse)(nil),     // 8: vipaso.business.v1.StreamPaymentRequestResponse
 	(*CancelPaymentRequest)(nil),             // 9: vipaso.business.v1.CancelPaymentRequest
 	(*CancelPaymentResponse)(nil),            // 10: vipaso.business.v1.CancelPaymentResponse
-	(*durationpb.Duration)(nil),              // 11: google.protobuf.Duration
-	(*v1.PaymentSuccessful)(nil),             // 12: vipaso.payment.v1.PaymentSuccessful
-	(*v1.PaymentCancelled)(nil),              // 13: vipaso.payment.v1.PaymentCancelled
-	(*v1.PaymentFailed)(nil),                 // 14: vipaso.payment.v1.PaymentFailed
-	(*v1.Payment)(nil),                       // 15: vipaso.payment.v1.Payment
-	(*v1.CheckReadinessRequest)(nil),         // 16: vipaso.payment.v1.CheckReadinessRequest
-	(*v1.FetchPaymentsRequest)(nil),          // 17: vipaso.payment.v1.FetchPaymentsRequest
-	(*v1.FetchPaymentRequest)(nil),           // 18: vipaso.payment.v1.FetchPaymentRequest
-	(*v1.FetchOfflinePaymentsRequest)(nil),   // 19: vipaso.payment.v1.FetchOfflinePaymentsRequest
-	(*v1.SyncPaymentsRequest)(nil),           // 20: vipaso.payment.v1.SyncPaymentsRequest
-	(*v1.CheckReadinessResponse)(nil),        // 21: vipaso.payment.v1.CheckReadinessResponse
-	(*v1.FetchPaymentsResponse)(nil),         // 22: vipaso.payment.v1.FetchPaymentsResponse
-	(*v1.FetchPaymentResponse)(nil),          // 23: vipaso.payment.v1.FetchPaymentResponse
-	(*v1.FetchOfflinePaymentsResponse)(nil),  // 24: vipaso.payment.v1.FetchOfflinePaymentsResponse
-	(*v1.SyncPaymentsResponse)(nil),          // 25: vipaso.payment.v1.SyncPaymentsResponse
+	(*ReversePaymentRequest)(nil),            // 11: vipaso.business.v1.ReversePaymentRequest
+	(*ReversePaymentResponse)(nil),           // 12: vipaso.business.v1.ReversePaymentResponse
+	(*durationpb.Duration)(nil),              // 13: google.protobuf.Duration
+	(*v1.PaymentSuccessful)(nil),             // 14: vipaso.payment.v1.PaymentSuccessful
+	(*v1.PaymentCancelled)(nil),              // 15: vipaso.payment.v1.PaymentCancelled
+	(*v1.PaymentFailed)(nil),                 // 16: vipaso.payment.v1.PaymentFailed
+	(*v1.Payment)(nil),                       // 17: vipaso.payment.v1.Payment
+	(*v1.CheckReadinessRequest)(nil),         // 18: vipaso.payment.v1.CheckReadinessRequest
+	(*v1.FetchPaymentsRequest)(nil),          // 19: vipaso.payment.v1.FetchPaymentsRequest
+	(*v1.FetchPaymentRequest)(nil),           // 20: vipaso.payment.v1.FetchPaymentRequest
+	(*v1.FetchOfflinePaymentsRequest)(nil),   // 21: vipaso.payment.v1.FetchOfflinePaymentsRequest
+	(*v1.SyncPaymentsRequest)(nil),           // 22: vipaso.payment.v1.SyncPaymentsRequest
+	(*v1.CheckReadinessResponse)(nil),        // 23: vipaso.payment.v1.CheckReadinessResponse
+	(*v1.FetchPaymentsResponse)(nil),         // 24: vipaso.payment.v1.FetchPaymentsResponse
+	(*v1.FetchPaymentResponse)(nil),          // 25: vipaso.payment.v1.FetchPaymentResponse
+	(*v1.FetchOfflinePaymentsResponse)(nil),  // 26: vipaso.payment.v1.FetchOfflinePaymentsResponse
+	(*v1.SyncPaymentsResponse)(nil),          // 27: vipaso.payment.v1.SyncPaymentsResponse
 }
 var file_vipaso_business_v1_business_proto_depIdxs = []int32{
 	0,  // 0: vipaso.business.v1.SendPaymentRequestViaBleRequest.policy:type_name -> vipaso.business.v1.Policy
-	11, // 1: vipaso.business.v1.SendPaymentRequestViaBleRequest.timeout:type_name -> google.protobuf.Duration
+	13, // 1: vipaso.business.v1.SendPaymentRequestViaBleRequest.timeout:type_name -> google.protobuf.Duration
 	2,  // 2: vipaso.business.v1.SendPaymentRequestViaBleRequest.tip:type_name -> vipaso.business.v1.TipPolicy
-	12, // 3: vipaso.business.v1.PaymentResult.payment_successful:type_name -> vipaso.payment.v1.PaymentSuccessful
-	13, // 4: vipaso.business.v1.PaymentResult.payment_cancelled:type_name -> vipaso.payment.v1.PaymentCancelled
-	14, // 5: vipaso.business.v1.PaymentResult.payment_failed:type_name -> vipaso.payment.v1.PaymentFailed
-	15, // 6: vipaso.business.v1.PaymentResult.payment:type_name -> vipaso.payment.v1.Payment
+	14, // 3: vipaso.business.v1.PaymentResult.payment_successful:type_name -> vipaso.payment.v1.PaymentSuccessful
+	15, // 4: vipaso.business.v1.PaymentResult.payment_cancelled:type_name -> vipaso.payment.v1.PaymentCancelled
+	16, // 5: vipaso.business.v1.PaymentResult.payment_failed:type_name -> vipaso.payment.v1.PaymentFailed
+	17, // 6: vipaso.business.v1.PaymentResult.payment:type_name -> vipaso.payment.v1.Payment
 	4,  // 7: vipaso.business.v1.SendPaymentRequestViaBleResponse.result:type_name -> vipaso.business.v1.PaymentResult
 	3,  // 8: vipaso.business.v1.StreamPaymentRequestRequest.request:type_name -> vipaso.business.v1.SendPaymentRequestViaBleRequest
 	1,  // 9: vipaso.business.v1.Progress.step:type_name -> vipaso.business.v1.ProgressStep
 	7,  // 10: vipaso.business.v1.StreamPaymentRequestResponse.progress:type_name -> vipaso.business.v1.Progress
 	4,  // 11: vipaso.business.v1.StreamPaymentRequestResponse.result:type_name -> vipaso.business.v1.PaymentResult
-	15, // 12: vipaso.business.v1.CancelPaymentResponse.payment:type_name -> vipaso.payment.v1.Payment
-	3,  // 13: vipaso.business.v1.BusinessService.SendPaymentRequestViaBle:input_type -> vipaso.business.v1.SendPaymentRequestViaBleRequest
-	6,  // 14: vipaso.business.v1.BusinessService.StreamPaymentRequest:input_type -> vipaso.business.v1.StreamPaymentRequestRequest
-	9,  // 15: vipaso.business.v1.BusinessService.CancelPayment:input_type -> vipaso.business.v1.CancelPaymentRequest
-	16, // 16: vipaso.business.v1.BusinessService.CheckReadiness:input_type -> vipaso.payment.v1.CheckReadinessRequest
-	17, // 17: vipaso.business.v1.BusinessService.FetchPayments:input_type -> vipaso.payment.v1.FetchPaymentsRequest
-	18, // 18: vipaso.business.v1.BusinessService.FetchPayment:input_type -> vipaso.payment.v1.FetchPaymentRequest
-	19, // 19: vipaso.business.v1.BusinessService.FetchOfflinePayments:input_type -> vipaso.payment.v1.FetchOfflinePaymentsRequest
-	20, // 20: vipaso.business.v1.BusinessService.SyncPayments:input_type -> vipaso.payment.v1.SyncPaymentsRequest
-	5,  // 21: vipaso.business.v1.BusinessService.SendPaymentRequestViaBle:output_type -> vipaso.business.v1.SendPaymentRequestViaBleResponse
-	8,  // 22: vipaso.business.v1.BusinessService.StreamPaymentRequest:output_type -> vipaso.business.v1.StreamPaymentRequestResponse
-	10, // 23: vipaso.business.v1.BusinessService.CancelPayment:output_type -> vipaso.business.v1.CancelPaymentResponse
-	21, // 24: vipaso.business.v1.BusinessService.CheckReadiness:output_type -> vipaso.payment.v1.CheckReadinessResponse
-	22, // 25: vipaso.business.v1.BusinessService.FetchPayments:output_type -> vipaso.payment.v1.FetchPaymentsResponse
-	23, // 26: vipaso.business.v1.BusinessService.FetchPayment:output_type -> vipaso.payment.v1.FetchPaymentResponse
-	24, // 27: vipaso.business.v1.BusinessService.FetchOfflinePayments:output_type -> vipaso.payment.v1.FetchOfflinePaymentsResponse
-	25, // 28: vipaso.business.v1.BusinessService.SyncPayments:output_type -> vipaso.payment.v1.SyncPaymentsResponse
-	21, // [21:29] is the sub-list for method output_type
-	13, // [13:21] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	17, // 12: vipaso.business.v1.CancelPaymentResponse.payment:type_name -> vipaso.payment.v1.Payment
+	17, // 13: vipaso.business.v1.ReversePaymentResponse.payment:type_name -> vipaso.payment.v1.Payment
+	3,  // 14: vipaso.business.v1.BusinessService.SendPaymentRequestViaBle:input_type -> vipaso.business.v1.SendPaymentRequestViaBleRequest
+	6,  // 15: vipaso.business.v1.BusinessService.StreamPaymentRequest:input_type -> vipaso.business.v1.StreamPaymentRequestRequest
+	9,  // 16: vipaso.business.v1.BusinessService.CancelPayment:input_type -> vipaso.business.v1.CancelPaymentRequest
+	11, // 17: vipaso.business.v1.BusinessService.ReversePayment:input_type -> vipaso.business.v1.ReversePaymentRequest
+	18, // 18: vipaso.business.v1.BusinessService.CheckReadiness:input_type -> vipaso.payment.v1.CheckReadinessRequest
+	19, // 19: vipaso.business.v1.BusinessService.FetchPayments:input_type -> vipaso.payment.v1.FetchPaymentsRequest
+	20, // 20: vipaso.business.v1.BusinessService.FetchPayment:input_type -> vipaso.payment.v1.FetchPaymentRequest
+	21, // 21: vipaso.business.v1.BusinessService.FetchOfflinePayments:input_type -> vipaso.payment.v1.FetchOfflinePaymentsRequest
+	22, // 22: vipaso.business.v1.BusinessService.SyncPayments:input_type -> vipaso.payment.v1.SyncPaymentsRequest
+	5,  // 23: vipaso.business.v1.BusinessService.SendPaymentRequestViaBle:output_type -> vipaso.business.v1.SendPaymentRequestViaBleResponse
+	8,  // 24: vipaso.business.v1.BusinessService.StreamPaymentRequest:output_type -> vipaso.business.v1.StreamPaymentRequestResponse
+	10, // 25: vipaso.business.v1.BusinessService.CancelPayment:output_type -> vipaso.business.v1.CancelPaymentResponse
+	12, // 26: vipaso.business.v1.BusinessService.ReversePayment:output_type -> vipaso.business.v1.ReversePaymentResponse
+	23, // 27: vipaso.business.v1.BusinessService.CheckReadiness:output_type -> vipaso.payment.v1.CheckReadinessResponse
+	24, // 28: vipaso.business.v1.BusinessService.FetchPayments:output_type -> vipaso.payment.v1.FetchPaymentsResponse
+	25, // 29: vipaso.business.v1.BusinessService.FetchPayment:output_type -> vipaso.payment.v1.FetchPaymentResponse
+	26, // 30: vipaso.business.v1.BusinessService.FetchOfflinePayments:output_type -> vipaso.payment.v1.FetchOfflinePaymentsResponse
+	27, // 31: vipaso.business.v1.BusinessService.SyncPayments:output_type -> vipaso.payment.v1.SyncPaymentsResponse
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_business_v1_business_proto_init() }
@@ -950,7 +1064,7 @@ func file_vipaso_business_v1_business_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_business_v1_business_proto_rawDesc), len(file_vipaso_business_v1_business_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

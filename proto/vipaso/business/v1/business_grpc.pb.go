@@ -26,6 +26,7 @@ const (
 	BusinessService_SendPaymentRequestViaBle_FullMethodName = "/vipaso.business.v1.BusinessService/SendPaymentRequestViaBle"
 	BusinessService_StreamPaymentRequest_FullMethodName     = "/vipaso.business.v1.BusinessService/StreamPaymentRequest"
 	BusinessService_CancelPayment_FullMethodName            = "/vipaso.business.v1.BusinessService/CancelPayment"
+	BusinessService_ReversePayment_FullMethodName           = "/vipaso.business.v1.BusinessService/ReversePayment"
 	BusinessService_CheckReadiness_FullMethodName           = "/vipaso.business.v1.BusinessService/CheckReadiness"
 	BusinessService_FetchPayments_FullMethodName            = "/vipaso.business.v1.BusinessService/FetchPayments"
 	BusinessService_FetchPayment_FullMethodName             = "/vipaso.business.v1.BusinessService/FetchPayment"
@@ -48,6 +49,11 @@ type BusinessServiceClient interface {
 	StreamPaymentRequest(ctx context.Context, in *StreamPaymentRequestRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamPaymentRequestResponse], error)
 	// CancelPayment withdraws a payment that nobody has paid yet.
 	CancelPayment(ctx context.Context, in *CancelPaymentRequest, opts ...grpc.CallOption) (*CancelPaymentResponse, error)
+	// ReversePayment gives the money of a payment back, with no network too. The
+	// till stores a signed Cancel(REVERSAL); the customer's device learns it at
+	// once if it is near, else from the backend, and can spend the amount again.
+	// Errors: PAYMENT_NOT_FOUND, NOT_REVERSIBLE, REQUEST_ID_REUSED.
+	ReversePayment(ctx context.Context, in *ReversePaymentRequest, opts ...grpc.CallOption) (*ReversePaymentResponse, error)
 	// CheckReadiness says whether this till could be paid with no network.
 	CheckReadiness(ctx context.Context, in *v1.CheckReadinessRequest, opts ...grpc.CallOption) (*v1.CheckReadinessResponse, error)
 	// FetchPayments pages through the history, newest first.
@@ -101,6 +107,16 @@ func (c *businessServiceClient) CancelPayment(ctx context.Context, in *CancelPay
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelPaymentResponse)
 	err := c.cc.Invoke(ctx, BusinessService_CancelPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *businessServiceClient) ReversePayment(ctx context.Context, in *ReversePaymentRequest, opts ...grpc.CallOption) (*ReversePaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReversePaymentResponse)
+	err := c.cc.Invoke(ctx, BusinessService_ReversePayment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +197,11 @@ type BusinessServiceServer interface {
 	StreamPaymentRequest(*StreamPaymentRequestRequest, grpc.ServerStreamingServer[StreamPaymentRequestResponse]) error
 	// CancelPayment withdraws a payment that nobody has paid yet.
 	CancelPayment(context.Context, *CancelPaymentRequest) (*CancelPaymentResponse, error)
+	// ReversePayment gives the money of a payment back, with no network too. The
+	// till stores a signed Cancel(REVERSAL); the customer's device learns it at
+	// once if it is near, else from the backend, and can spend the amount again.
+	// Errors: PAYMENT_NOT_FOUND, NOT_REVERSIBLE, REQUEST_ID_REUSED.
+	ReversePayment(context.Context, *ReversePaymentRequest) (*ReversePaymentResponse, error)
 	// CheckReadiness says whether this till could be paid with no network.
 	CheckReadiness(context.Context, *v1.CheckReadinessRequest) (*v1.CheckReadinessResponse, error)
 	// FetchPayments pages through the history, newest first.
@@ -209,6 +230,9 @@ func (UnimplementedBusinessServiceServer) StreamPaymentRequest(*StreamPaymentReq
 }
 func (UnimplementedBusinessServiceServer) CancelPayment(context.Context, *CancelPaymentRequest) (*CancelPaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelPayment not implemented")
+}
+func (UnimplementedBusinessServiceServer) ReversePayment(context.Context, *ReversePaymentRequest) (*ReversePaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReversePayment not implemented")
 }
 func (UnimplementedBusinessServiceServer) CheckReadiness(context.Context, *v1.CheckReadinessRequest) (*v1.CheckReadinessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckReadiness not implemented")
@@ -289,6 +313,24 @@ func _BusinessService_CancelPayment_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BusinessServiceServer).CancelPayment(ctx, req.(*CancelPaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BusinessService_ReversePayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReversePaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BusinessServiceServer).ReversePayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BusinessService_ReversePayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BusinessServiceServer).ReversePayment(ctx, req.(*ReversePaymentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -390,6 +432,10 @@ var BusinessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelPayment",
 			Handler:    _BusinessService_CancelPayment_Handler,
+		},
+		{
+			MethodName: "ReversePayment",
+			Handler:    _BusinessService_ReversePayment_Handler,
 		},
 		{
 			MethodName: "CheckReadiness",

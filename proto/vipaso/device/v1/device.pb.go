@@ -85,6 +85,63 @@ func (AuthenticationState) EnumDescriptor() ([]byte, []int) {
 	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{0}
 }
 
+// AllowanceKind is what a person can allow beyond the rule.
+type AllowanceKind int32
+
+const (
+	// Not set.
+	AllowanceKind_ALLOWANCE_KIND_UNSPECIFIED AllowanceKind = 0
+	// Offline payments with a trust bundle of 3 to 7 days; all of them at risk.
+	AllowanceKind_ALLOWANCE_KIND_STALE_BUNDLE AllowanceKind = 1
+	// Payments above the device's own limits, up to those the backend signed.
+	AllowanceKind_ALLOWANCE_KIND_OWN_LIMITS AllowanceKind = 2
+	// The emergency limits that the backend signed.
+	AllowanceKind_ALLOWANCE_KIND_EMERGENCY AllowanceKind = 3
+)
+
+// Enum value maps for AllowanceKind.
+var (
+	AllowanceKind_name = map[int32]string{
+		0: "ALLOWANCE_KIND_UNSPECIFIED",
+		1: "ALLOWANCE_KIND_STALE_BUNDLE",
+		2: "ALLOWANCE_KIND_OWN_LIMITS",
+		3: "ALLOWANCE_KIND_EMERGENCY",
+	}
+	AllowanceKind_value = map[string]int32{
+		"ALLOWANCE_KIND_UNSPECIFIED":  0,
+		"ALLOWANCE_KIND_STALE_BUNDLE": 1,
+		"ALLOWANCE_KIND_OWN_LIMITS":   2,
+		"ALLOWANCE_KIND_EMERGENCY":    3,
+	}
+)
+
+func (x AllowanceKind) Enum() *AllowanceKind {
+	p := new(AllowanceKind)
+	*p = x
+	return p
+}
+
+func (x AllowanceKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AllowanceKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_vipaso_device_v1_device_proto_enumTypes[1].Descriptor()
+}
+
+func (AllowanceKind) Type() protoreflect.EnumType {
+	return &file_vipaso_device_v1_device_proto_enumTypes[1]
+}
+
+func (x AllowanceKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AllowanceKind.Descriptor instead.
+func (AllowanceKind) EnumDescriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{1}
+}
+
 // CheckResult is how one check came out.
 type CheckResult int32
 
@@ -126,11 +183,11 @@ func (x CheckResult) String() string {
 }
 
 func (CheckResult) Descriptor() protoreflect.EnumDescriptor {
-	return file_vipaso_device_v1_device_proto_enumTypes[1].Descriptor()
+	return file_vipaso_device_v1_device_proto_enumTypes[2].Descriptor()
 }
 
 func (CheckResult) Type() protoreflect.EnumType {
-	return &file_vipaso_device_v1_device_proto_enumTypes[1]
+	return &file_vipaso_device_v1_device_proto_enumTypes[2]
 }
 
 func (x CheckResult) Number() protoreflect.EnumNumber {
@@ -139,7 +196,7 @@ func (x CheckResult) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckResult.Descriptor instead.
 func (CheckResult) EnumDescriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{1}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{2}
 }
 
 // BeginEnrollmentRequest asks for the public keys to enroll with.
@@ -1203,9 +1260,11 @@ type Limit struct {
 	// Largest single payment.
 	PaymentMax string `protobuf:"bytes,2,opt,name=payment_max,json=paymentMax,proto3" json:"payment_max,omitempty"`
 	// Largest unsettled sum.
-	TotalMax      string `protobuf:"bytes,3,opt,name=total_max,json=totalMax,proto3" json:"total_max,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalMax string `protobuf:"bytes,3,opt,name=total_max,json=totalMax,proto3" json:"total_max,omitempty"`
+	// Largest unsettled sum with one device of the other side.
+	CounterpartyMax string `protobuf:"bytes,4,opt,name=counterparty_max,json=counterpartyMax,proto3" json:"counterparty_max,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Limit) Reset() {
@@ -1259,6 +1318,95 @@ func (x *Limit) GetTotalMax() string {
 	return ""
 }
 
+func (x *Limit) GetCounterpartyMax() string {
+	if x != nil {
+		return x.CounterpartyMax
+	}
+	return ""
+}
+
+// Allowance is what a person allowed, for a while.
+type Allowance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What.
+	Kind AllowanceKind `protobuf:"varint,1,opt,name=kind,proto3,enum=vipaso.device.v1.AllowanceKind" json:"kind,omitempty"`
+	// Why, in their words.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who: user name of the caller.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// From when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Until when, by trusted time.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Allowance) Reset() {
+	*x = Allowance{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Allowance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Allowance) ProtoMessage() {}
+
+func (x *Allowance) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
+func (*Allowance) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Allowance) GetKind() AllowanceKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AllowanceKind_ALLOWANCE_KIND_UNSPECIFIED
+}
+
+func (x *Allowance) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Allowance) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Allowance) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Allowance) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // Status is one screen.
 type Status struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1293,14 +1441,20 @@ type Status struct {
 	// The device's idea of the time.
 	TrustedTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=trusted_time,json=trustedTime,proto3" json:"trusted_time,omitempty"`
 	// Items waiting in the outbox.
-	Outbox        uint32 `protobuf:"varint,16,opt,name=outbox,proto3" json:"outbox,omitempty"`
+	Outbox uint32 `protobuf:"varint,16,opt,name=outbox,proto3" json:"outbox,omitempty"`
+	// What people allowed and has not ended.
+	Allowances []*Allowance `protobuf:"bytes,17,rep,name=allowances,proto3" json:"allowances,omitempty"`
+	// Most payments that may wait for settlement.
+	CountMax uint32 `protobuf:"varint,18,opt,name=count_max,json=countMax,proto3" json:"count_max,omitempty"`
+	// Until when the device deals offline if the backend does not answer before.
+	OfflineUntil  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=offline_until,json=offlineUntil,proto3" json:"offline_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[17]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1466,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[17]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1479,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{17}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Status) GetVersion() string {
@@ -1440,6 +1594,27 @@ func (x *Status) GetOutbox() uint32 {
 	return 0
 }
 
+func (x *Status) GetAllowances() []*Allowance {
+	if x != nil {
+		return x.Allowances
+	}
+	return nil
+}
+
+func (x *Status) GetCountMax() uint32 {
+	if x != nil {
+		return x.CountMax
+	}
+	return 0
+}
+
+func (x *Status) GetOfflineUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OfflineUntil
+	}
+	return nil
+}
+
 // GetStatusResponse is the status.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1451,7 +1626,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[18]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1638,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[18]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1651,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{18}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetStatusResponse) GetStatus() *Status {
@@ -1495,7 +1670,7 @@ type WatchStatusRequest struct {
 
 func (x *WatchStatusRequest) Reset() {
 	*x = WatchStatusRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[19]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1682,7 @@ func (x *WatchStatusRequest) String() string {
 func (*WatchStatusRequest) ProtoMessage() {}
 
 func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[19]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1695,7 @@ func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatusRequest.ProtoReflect.Descriptor instead.
 func (*WatchStatusRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{19}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{20}
 }
 
 // WatchStatusResponse is the status at one moment.
@@ -1534,7 +1709,7 @@ type WatchStatusResponse struct {
 
 func (x *WatchStatusResponse) Reset() {
 	*x = WatchStatusResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[20]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1721,7 @@ func (x *WatchStatusResponse) String() string {
 func (*WatchStatusResponse) ProtoMessage() {}
 
 func (x *WatchStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[20]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1734,7 @@ func (x *WatchStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatusResponse.ProtoReflect.Descriptor instead.
 func (*WatchStatusResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{20}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchStatusResponse) GetStatus() *Status {
@@ -1578,7 +1753,7 @@ type DiagnoseRequest struct {
 
 func (x *DiagnoseRequest) Reset() {
 	*x = DiagnoseRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[21]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1765,7 @@ func (x *DiagnoseRequest) String() string {
 func (*DiagnoseRequest) ProtoMessage() {}
 
 func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[21]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1778,7 @@ func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{21}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{22}
 }
 
 // Check is one finding.
@@ -1625,7 +1800,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[22]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1812,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[22]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1825,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{22}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Check) GetName() string {
@@ -1699,7 +1874,7 @@ type DiagnoseResponse struct {
 
 func (x *DiagnoseResponse) Reset() {
 	*x = DiagnoseResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[23]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1886,7 @@ func (x *DiagnoseResponse) String() string {
 func (*DiagnoseResponse) ProtoMessage() {}
 
 func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[23]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1899,7 @@ func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{23}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DiagnoseResponse) GetChecks() []*Check {
@@ -1745,7 +1920,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[24]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1932,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[24]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1945,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{24}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchEventsRequest) GetAfterSequence() uint64 {
@@ -1791,7 +1966,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[25]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1978,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[25]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +1991,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{25}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -1835,7 +2010,7 @@ type SyncNowRequest struct {
 
 func (x *SyncNowRequest) Reset() {
 	*x = SyncNowRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[26]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2022,7 @@ func (x *SyncNowRequest) String() string {
 func (*SyncNowRequest) ProtoMessage() {}
 
 func (x *SyncNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[26]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2035,7 @@ func (x *SyncNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncNowRequest.ProtoReflect.Descriptor instead.
 func (*SyncNowRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{26}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{27}
 }
 
 // SyncNowResponse says what was handed over.
@@ -1876,7 +2051,7 @@ type SyncNowResponse struct {
 
 func (x *SyncNowResponse) Reset() {
 	*x = SyncNowResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[27]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2063,7 @@ func (x *SyncNowResponse) String() string {
 func (*SyncNowResponse) ProtoMessage() {}
 
 func (x *SyncNowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[27]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2076,7 @@ func (x *SyncNowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncNowResponse.ProtoReflect.Descriptor instead.
 func (*SyncNowResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{27}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SyncNowResponse) GetSummary() *v1.SyncSummary {
@@ -1934,7 +2109,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[28]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2121,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[28]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2134,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{28}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetLogLevelRequest) GetRequestId() string {
@@ -1994,7 +2169,7 @@ type SetLogLevelResponse struct {
 
 func (x *SetLogLevelResponse) Reset() {
 	*x = SetLogLevelResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[29]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2181,7 @@ func (x *SetLogLevelResponse) String() string {
 func (*SetLogLevelResponse) ProtoMessage() {}
 
 func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[29]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2194,7 @@ func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
 func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{29}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetLogLevelResponse) GetLevel() string {
@@ -2038,7 +2213,7 @@ type BackupStoreRequest struct {
 
 func (x *BackupStoreRequest) Reset() {
 	*x = BackupStoreRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[30]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2225,7 @@ func (x *BackupStoreRequest) String() string {
 func (*BackupStoreRequest) ProtoMessage() {}
 
 func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[30]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2238,7 @@ func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreRequest.ProtoReflect.Descriptor instead.
 func (*BackupStoreRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{30}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{31}
 }
 
 // BackupStoreResponse is a piece of an SQLite file. It holds no private keys.
@@ -2077,7 +2252,7 @@ type BackupStoreResponse struct {
 
 func (x *BackupStoreResponse) Reset() {
 	*x = BackupStoreResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[31]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2264,7 @@ func (x *BackupStoreResponse) String() string {
 func (*BackupStoreResponse) ProtoMessage() {}
 
 func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[31]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2277,7 @@ func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreResponse.ProtoReflect.Descriptor instead.
 func (*BackupStoreResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{31}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BackupStoreResponse) GetChunk() []byte {
@@ -2121,7 +2296,7 @@ type CheckStoreRequest struct {
 
 func (x *CheckStoreRequest) Reset() {
 	*x = CheckStoreRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[32]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2133,7 +2308,7 @@ func (x *CheckStoreRequest) String() string {
 func (*CheckStoreRequest) ProtoMessage() {}
 
 func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[32]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2146,7 +2321,7 @@ func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
 func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{32}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{33}
 }
 
 // CheckStoreResponse says how it is.
@@ -2162,7 +2337,7 @@ type CheckStoreResponse struct {
 
 func (x *CheckStoreResponse) Reset() {
 	*x = CheckStoreResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[33]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2349,7 @@ func (x *CheckStoreResponse) String() string {
 func (*CheckStoreResponse) ProtoMessage() {}
 
 func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[33]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2362,7 @@ func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
 func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{33}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckStoreResponse) GetOk() bool {
@@ -2215,7 +2390,7 @@ type ExportPaymentsRequest struct {
 
 func (x *ExportPaymentsRequest) Reset() {
 	*x = ExportPaymentsRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[34]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2402,7 @@ func (x *ExportPaymentsRequest) String() string {
 func (*ExportPaymentsRequest) ProtoMessage() {}
 
 func (x *ExportPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[34]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2415,7 @@ func (x *ExportPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*ExportPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{34}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExportPaymentsRequest) GetUnsyncedOnly() bool {
@@ -2261,7 +2436,7 @@ type ExportPaymentsResponse struct {
 
 func (x *ExportPaymentsResponse) Reset() {
 	*x = ExportPaymentsResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[35]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2448,7 @@ func (x *ExportPaymentsResponse) String() string {
 func (*ExportPaymentsResponse) ProtoMessage() {}
 
 func (x *ExportPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[35]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2461,7 @@ func (x *ExportPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*ExportPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{35}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExportPaymentsResponse) GetPayment() *v1.Payment {
@@ -2307,7 +2482,7 @@ type ScanRadioRequest struct {
 
 func (x *ScanRadioRequest) Reset() {
 	*x = ScanRadioRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[36]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +2494,7 @@ func (x *ScanRadioRequest) String() string {
 func (*ScanRadioRequest) ProtoMessage() {}
 
 func (x *ScanRadioRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[36]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +2507,7 @@ func (x *ScanRadioRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRadioRequest.ProtoReflect.Descriptor instead.
 func (*ScanRadioRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{36}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ScanRadioRequest) GetFor() *durationpb.Duration {
@@ -2359,7 +2534,7 @@ type ScanRadioResponse struct {
 
 func (x *ScanRadioResponse) Reset() {
 	*x = ScanRadioResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[37]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2546,7 @@ func (x *ScanRadioResponse) String() string {
 func (*ScanRadioResponse) ProtoMessage() {}
 
 func (x *ScanRadioResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[37]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2559,7 @@ func (x *ScanRadioResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRadioResponse.ProtoReflect.Descriptor instead.
 func (*ScanRadioResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{37}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ScanRadioResponse) GetAddress() string {
@@ -2424,7 +2599,7 @@ type CreateDiagnosticsBundleRequest struct {
 
 func (x *CreateDiagnosticsBundleRequest) Reset() {
 	*x = CreateDiagnosticsBundleRequest{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[38]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2611,7 @@ func (x *CreateDiagnosticsBundleRequest) String() string {
 func (*CreateDiagnosticsBundleRequest) ProtoMessage() {}
 
 func (x *CreateDiagnosticsBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[38]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2624,7 @@ func (x *CreateDiagnosticsBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDiagnosticsBundleRequest.ProtoReflect.Descriptor instead.
 func (*CreateDiagnosticsBundleRequest) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{38}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{39}
 }
 
 // CreateDiagnosticsBundleResponse is a piece of a gzipped tar file without
@@ -2464,7 +2639,7 @@ type CreateDiagnosticsBundleResponse struct {
 
 func (x *CreateDiagnosticsBundleResponse) Reset() {
 	*x = CreateDiagnosticsBundleResponse{}
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[39]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2651,7 @@ func (x *CreateDiagnosticsBundleResponse) String() string {
 func (*CreateDiagnosticsBundleResponse) ProtoMessage() {}
 
 func (x *CreateDiagnosticsBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_device_v1_device_proto_msgTypes[39]
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,12 +2664,717 @@ func (x *CreateDiagnosticsBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDiagnosticsBundleResponse.ProtoReflect.Descriptor instead.
 func (*CreateDiagnosticsBundleResponse) Descriptor() ([]byte, []int) {
-	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{39}
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateDiagnosticsBundleResponse) GetChunk() []byte {
 	if x != nil {
 		return x.Chunk
+	}
+	return nil
+}
+
+// AllowRequest allows something beyond the rule, for a while.
+type AllowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What.
+	Kind AllowanceKind `protobuf:"varint,2,opt,name=kind,proto3,enum=vipaso.device.v1.AllowanceKind" json:"kind,omitempty"`
+	// Why; kept, and told to the backend.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long; at most 24 h, and for an emergency what the backend signed.
+	For           *durationpb.Duration `protobuf:"bytes,4,opt,name=for,proto3" json:"for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllowRequest) Reset() {
+	*x = AllowRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllowRequest) ProtoMessage() {}
+
+func (x *AllowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllowRequest.ProtoReflect.Descriptor instead.
+func (*AllowRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *AllowRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AllowRequest) GetKind() AllowanceKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AllowanceKind_ALLOWANCE_KIND_UNSPECIFIED
+}
+
+func (x *AllowRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AllowRequest) GetFor() *durationpb.Duration {
+	if x != nil {
+		return x.For
+	}
+	return nil
+}
+
+// AllowResponse says what is allowed now.
+type AllowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What.
+	Allowance     *Allowance `protobuf:"bytes,1,opt,name=allowance,proto3" json:"allowance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllowResponse) Reset() {
+	*x = AllowResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllowResponse) ProtoMessage() {}
+
+func (x *AllowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllowResponse.ProtoReflect.Descriptor instead.
+func (*AllowResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *AllowResponse) GetAllowance() *Allowance {
+	if x != nil {
+		return x.Allowance
+	}
+	return nil
+}
+
+// EndAllowanceRequest takes it back.
+type EndAllowanceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Caller's id of this call; a repeat is the same call.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What.
+	Kind          AllowanceKind `protobuf:"varint,2,opt,name=kind,proto3,enum=vipaso.device.v1.AllowanceKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndAllowanceRequest) Reset() {
+	*x = EndAllowanceRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndAllowanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndAllowanceRequest) ProtoMessage() {}
+
+func (x *EndAllowanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndAllowanceRequest.ProtoReflect.Descriptor instead.
+func (*EndAllowanceRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *EndAllowanceRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EndAllowanceRequest) GetKind() AllowanceKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AllowanceKind_ALLOWANCE_KIND_UNSPECIFIED
+}
+
+// EndAllowanceResponse says that it has ended.
+type EndAllowanceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndAllowanceResponse) Reset() {
+	*x = EndAllowanceResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndAllowanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndAllowanceResponse) ProtoMessage() {}
+
+func (x *EndAllowanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndAllowanceResponse.ProtoReflect.Descriptor instead.
+func (*EndAllowanceResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{44}
+}
+
+// ExportJournalRequest asks for the event log with its chain of hashes.
+type ExportJournalRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportJournalRequest) Reset() {
+	*x = ExportJournalRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportJournalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportJournalRequest) ProtoMessage() {}
+
+func (x *ExportJournalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportJournalRequest.ProtoReflect.Descriptor instead.
+func (*ExportJournalRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{45}
+}
+
+// JournalEntry is one event as it is stored. hash = SHA-256 of
+// "vipaso/journal/v1", a zero byte, the previous hash (32 zero bytes before
+// the first), sequence and time as 8 big-endian bytes each, the payment id (16
+// zero bytes if none), and the body.
+type JournalEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the event.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was stored, milliseconds since 1970 UTC.
+	TimeMs int64 `protobuf:"varint,2,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	// 16 bytes; empty if it is about no payment.
+	PaymentId []byte `protobuf:"bytes,3,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// Event of vipaso.payment.v1 as stored.
+	Body []byte `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	// The chain with it; empty for events older than the chain.
+	Hash          []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEntry) Reset() {
+	*x = JournalEntry{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEntry) ProtoMessage() {}
+
+func (x *JournalEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEntry.ProtoReflect.Descriptor instead.
+func (*JournalEntry) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *JournalEntry) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *JournalEntry) GetTimeMs() int64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *JournalEntry) GetPaymentId() []byte {
+	if x != nil {
+		return x.PaymentId
+	}
+	return nil
+}
+
+func (x *JournalEntry) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *JournalEntry) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+// ExportJournalResponse is an entry, oldest first, or the head at the end.
+type ExportJournalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which.
+	//
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ExportJournalResponse_Entry
+	//	*ExportJournalResponse_Head
+	Part          isExportJournalResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportJournalResponse) Reset() {
+	*x = ExportJournalResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportJournalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportJournalResponse) ProtoMessage() {}
+
+func (x *ExportJournalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportJournalResponse.ProtoReflect.Descriptor instead.
+func (*ExportJournalResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ExportJournalResponse) GetPart() isExportJournalResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ExportJournalResponse) GetEntry() *JournalEntry {
+	if x != nil {
+		if x, ok := x.Part.(*ExportJournalResponse_Entry); ok {
+			return x.Entry
+		}
+	}
+	return nil
+}
+
+func (x *ExportJournalResponse) GetHead() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*ExportJournalResponse_Head); ok {
+			return x.Head
+		}
+	}
+	return nil
+}
+
+type isExportJournalResponse_Part interface {
+	isExportJournalResponse_Part()
+}
+
+type ExportJournalResponse_Entry struct {
+	// One event.
+	Entry *JournalEntry `protobuf:"bytes,1,opt,name=entry,proto3,oneof"`
+}
+
+type ExportJournalResponse_Head struct {
+	// Signed JournalHead of vipaso.peer.v1; empty if not enrolled.
+	Head []byte `protobuf:"bytes,2,opt,name=head,proto3,oneof"`
+}
+
+func (*ExportJournalResponse_Entry) isExportJournalResponse_Part() {}
+
+func (*ExportJournalResponse_Head) isExportJournalResponse_Part() {}
+
+// SealPaymentsRequest asks for everything the backend does not have.
+type SealPaymentsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealPaymentsRequest) Reset() {
+	*x = SealPaymentsRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealPaymentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealPaymentsRequest) ProtoMessage() {}
+
+func (x *SealPaymentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealPaymentsRequest.ProtoReflect.Descriptor instead.
+func (*SealPaymentsRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{48}
+}
+
+// SealPaymentsResponse is a part that can be handed in alone.
+type SealPaymentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What CarrySealed takes.
+	Sealed []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// How many items are in it.
+	Items         uint32 `protobuf:"varint,2,opt,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealPaymentsResponse) Reset() {
+	*x = SealPaymentsResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealPaymentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealPaymentsResponse) ProtoMessage() {}
+
+func (x *SealPaymentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealPaymentsResponse.ProtoReflect.Descriptor instead.
+func (*SealPaymentsResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SealPaymentsResponse) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *SealPaymentsResponse) GetItems() uint32 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+// CarrySealedRequest hands in what another device sealed.
+type CarrySealedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One part, as it was sealed.
+	Sealed        []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CarrySealedRequest) Reset() {
+	*x = CarrySealedRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CarrySealedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CarrySealedRequest) ProtoMessage() {}
+
+func (x *CarrySealedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CarrySealedRequest.ProtoReflect.Descriptor instead.
+func (*CarrySealedRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *CarrySealedRequest) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// CarrySealedResponse says how much arrived.
+type CarrySealedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items the backend found in it.
+	Items uint32 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	// How many of them have a verdict now.
+	Judged        uint32 `protobuf:"varint,2,opt,name=judged,proto3" json:"judged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CarrySealedResponse) Reset() {
+	*x = CarrySealedResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CarrySealedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CarrySealedResponse) ProtoMessage() {}
+
+func (x *CarrySealedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CarrySealedResponse.ProtoReflect.Descriptor instead.
+func (*CarrySealedResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *CarrySealedResponse) GetItems() uint32 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *CarrySealedResponse) GetJudged() uint32 {
+	if x != nil {
+		return x.Judged
+	}
+	return 0
+}
+
+// GetTrustRequest asks what this device trusts.
+type GetTrustRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTrustRequest) Reset() {
+	*x = GetTrustRequest{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrustRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrustRequest) ProtoMessage() {}
+
+func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
+func (*GetTrustRequest) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{52}
+}
+
+// GetTrustResponse carries it.
+type GetTrustResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Root key, P-256, compressed.
+	RootKey []byte `protobuf:"bytes,1,opt,name=root_key,json=rootKey,proto3" json:"root_key,omitempty"`
+	// Signed TrustBundle of vipaso.peer.v1.
+	TrustBundle   []byte `protobuf:"bytes,2,opt,name=trust_bundle,json=trustBundle,proto3" json:"trust_bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTrustResponse) Reset() {
+	*x = GetTrustResponse{}
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrustResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrustResponse) ProtoMessage() {}
+
+func (x *GetTrustResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_device_v1_device_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrustResponse.ProtoReflect.Descriptor instead.
+func (*GetTrustResponse) Descriptor() ([]byte, []int) {
+	return file_vipaso_device_v1_device_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *GetTrustResponse) GetRootKey() []byte {
+	if x != nil {
+		return x.RootKey
+	}
+	return nil
+}
+
+func (x *GetTrustResponse) GetTrustBundle() []byte {
+	if x != nil {
+		return x.TrustBundle
 	}
 	return nil
 }
@@ -2591,12 +3471,19 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\n" +
 	"guaranteed\x18\x04 \x01(\tR\n" +
 	"guaranteed\x12\x17\n" +
-	"\aat_risk\x18\x05 \x01(\tR\x06atRisk\"a\n" +
+	"\aat_risk\x18\x05 \x01(\tR\x06atRisk\"\x8c\x01\n" +
 	"\x05Limit\x12\x1a\n" +
 	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vpayment_max\x18\x02 \x01(\tR\n" +
 	"paymentMax\x12\x1b\n" +
-	"\ttotal_max\x18\x03 \x01(\tR\btotalMax\"\x9d\x06\n" +
+	"\ttotal_max\x18\x03 \x01(\tR\btotalMax\x12)\n" +
+	"\x10counterparty_max\x18\x04 \x01(\tR\x0fcounterpartyMax\"\xcc\x01\n" +
+	"\tAllowance\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.vipaso.device.v1.AllowanceKindR\x04kind\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xb8\a\n" +
 	"\x06Status\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12+\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x17.vipaso.payment.v1.RoleR\x04role\x12!\n" +
@@ -2615,7 +3502,12 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x0fopen_payment_id\x18\r \x01(\tR\ropenPaymentId\x12\x1b\n" +
 	"\tnext_step\x18\x0e \x01(\tR\bnextStep\x12=\n" +
 	"\ftrusted_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vtrustedTime\x12\x16\n" +
-	"\x06outbox\x18\x10 \x01(\rR\x06outbox\"E\n" +
+	"\x06outbox\x18\x10 \x01(\rR\x06outbox\x12;\n" +
+	"\n" +
+	"allowances\x18\x11 \x03(\v2\x1b.vipaso.device.v1.AllowanceR\n" +
+	"allowances\x12\x1b\n" +
+	"\tcount_max\x18\x12 \x01(\rR\bcountMax\x12?\n" +
+	"\roffline_until\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fofflineUntil\"E\n" +
 	"\x11GetStatusResponse\x120\n" +
 	"\x06status\x18\x01 \x01(\v2\x18.vipaso.device.v1.StatusR\x06status\"\x14\n" +
 	"\x12WatchStatusRequest\"G\n" +
@@ -2666,17 +3558,64 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\x06resume\x18\x04 \x01(\bR\x06resume\" \n" +
 	"\x1eCreateDiagnosticsBundleRequest\"7\n" +
 	"\x1fCreateDiagnosticsBundleResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk*\xa6\x01\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xdb\x01\n" +
+	"\fAllowRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12?\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1f.vipaso.device.v1.AllowanceKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\xc8\x01R\x06reason\x12=\n" +
+	"\x03for\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xa3\x052\x02\b<R\x03for\"J\n" +
+	"\rAllowResponse\x129\n" +
+	"\tallowance\x18\x01 \x01(\v2\x1b.vipaso.device.v1.AllowanceR\tallowance\"\x7f\n" +
+	"\x13EndAllowanceRequest\x12'\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12?\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1f.vipaso.device.v1.AllowanceKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\x16\n" +
+	"\x14EndAllowanceResponse\"\x16\n" +
+	"\x14ExportJournalRequest\"\x8a\x01\n" +
+	"\fJournalEntry\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x17\n" +
+	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x03 \x01(\fR\tpaymentId\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\x12\x12\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\"m\n" +
+	"\x15ExportJournalResponse\x126\n" +
+	"\x05entry\x18\x01 \x01(\v2\x1e.vipaso.device.v1.JournalEntryH\x00R\x05entry\x12\x14\n" +
+	"\x04head\x18\x02 \x01(\fH\x00R\x04headB\x06\n" +
+	"\x04part\"\x15\n" +
+	"\x13SealPaymentsRequest\"D\n" +
+	"\x14SealPaymentsResponse\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12\x14\n" +
+	"\x05items\x18\x02 \x01(\rR\x05items\":\n" +
+	"\x12CarrySealedRequest\x12$\n" +
+	"\x06sealed\x18\x01 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x01R\x06sealed\"C\n" +
+	"\x13CarrySealedResponse\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\rR\x05items\x12\x16\n" +
+	"\x06judged\x18\x02 \x01(\rR\x06judged\"\x11\n" +
+	"\x0fGetTrustRequest\"P\n" +
+	"\x10GetTrustResponse\x12\x19\n" +
+	"\broot_key\x18\x01 \x01(\fR\arootKey\x12!\n" +
+	"\ftrust_bundle\x18\x02 \x01(\fR\vtrustBundle*\xa6\x01\n" +
 	"\x13AuthenticationState\x12$\n" +
 	" AUTHENTICATION_STATE_UNSPECIFIED\x10\x00\x12%\n" +
 	"!AUTHENTICATION_STATE_NOT_ENROLLED\x10\x01\x12!\n" +
 	"\x1dAUTHENTICATION_STATE_ENROLLED\x10\x02\x12\x1f\n" +
-	"\x1bAUTHENTICATION_STATE_LOCKED\x10\x03*s\n" +
+	"\x1bAUTHENTICATION_STATE_LOCKED\x10\x03*\x8d\x01\n" +
+	"\rAllowanceKind\x12\x1e\n" +
+	"\x1aALLOWANCE_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bALLOWANCE_KIND_STALE_BUNDLE\x10\x01\x12\x1d\n" +
+	"\x19ALLOWANCE_KIND_OWN_LIMITS\x10\x02\x12\x1c\n" +
+	"\x18ALLOWANCE_KIND_EMERGENCY\x10\x03*s\n" +
 	"\vCheckResult\x12\x1c\n" +
 	"\x18CHECK_RESULT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHECK_RESULT_OK\x10\x01\x12\x18\n" +
 	"\x14CHECK_RESULT_WARNING\x10\x02\x12\x17\n" +
-	"\x13CHECK_RESULT_FAILED\x10\x032\x92\f\n" +
+	"\x13CHECK_RESULT_FAILED\x10\x032\xaf\x10\n" +
 	"\rDeviceService\x12f\n" +
 	"\x0fBeginEnrollment\x12(.vipaso.device.v1.BeginEnrollmentRequest\x1a).vipaso.device.v1.BeginEnrollmentResponse\x12o\n" +
 	"\x12CompleteEnrollment\x12+.vipaso.device.v1.CompleteEnrollmentRequest\x1a,.vipaso.device.v1.CompleteEnrollmentResponse\x12K\n" +
@@ -2693,7 +3632,13 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\n" +
 	"CheckStore\x12#.vipaso.device.v1.CheckStoreRequest\x1a$.vipaso.device.v1.CheckStoreResponse\x12e\n" +
 	"\x0eExportPayments\x12'.vipaso.device.v1.ExportPaymentsRequest\x1a(.vipaso.device.v1.ExportPaymentsResponse0\x01\x12V\n" +
-	"\tScanRadio\x12\".vipaso.device.v1.ScanRadioRequest\x1a#.vipaso.device.v1.ScanRadioResponse0\x01\x12\x80\x01\n" +
+	"\tScanRadio\x12\".vipaso.device.v1.ScanRadioRequest\x1a#.vipaso.device.v1.ScanRadioResponse0\x01\x12H\n" +
+	"\x05Allow\x12\x1e.vipaso.device.v1.AllowRequest\x1a\x1f.vipaso.device.v1.AllowResponse\x12]\n" +
+	"\fEndAllowance\x12%.vipaso.device.v1.EndAllowanceRequest\x1a&.vipaso.device.v1.EndAllowanceResponse\x12b\n" +
+	"\rExportJournal\x12&.vipaso.device.v1.ExportJournalRequest\x1a'.vipaso.device.v1.ExportJournalResponse0\x01\x12_\n" +
+	"\fSealPayments\x12%.vipaso.device.v1.SealPaymentsRequest\x1a&.vipaso.device.v1.SealPaymentsResponse0\x01\x12Z\n" +
+	"\vCarrySealed\x12$.vipaso.device.v1.CarrySealedRequest\x1a%.vipaso.device.v1.CarrySealedResponse\x12Q\n" +
+	"\bGetTrust\x12!.vipaso.device.v1.GetTrustRequest\x1a\".vipaso.device.v1.GetTrustResponse\x12\x80\x01\n" +
 	"\x17CreateDiagnosticsBundle\x120.vipaso.device.v1.CreateDiagnosticsBundleRequest\x1a1.vipaso.device.v1.CreateDiagnosticsBundleResponse0\x01B;Z9github.com/vipaso/vipasod/proto/vipaso/device/v1;devicev1b\x06proto3"
 
 var (
@@ -2708,131 +3653,168 @@ func file_vipaso_device_v1_device_proto_rawDescGZIP() []byte {
 	return file_vipaso_device_v1_device_proto_rawDescData
 }
 
-var file_vipaso_device_v1_device_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vipaso_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_vipaso_device_v1_device_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_vipaso_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_vipaso_device_v1_device_proto_goTypes = []any{
 	(AuthenticationState)(0),                 // 0: vipaso.device.v1.AuthenticationState
-	(CheckResult)(0),                         // 1: vipaso.device.v1.CheckResult
-	(*BeginEnrollmentRequest)(nil),           // 2: vipaso.device.v1.BeginEnrollmentRequest
-	(*BeginEnrollmentResponse)(nil),          // 3: vipaso.device.v1.BeginEnrollmentResponse
-	(*CompleteEnrollmentRequest)(nil),        // 4: vipaso.device.v1.CompleteEnrollmentRequest
-	(*CompleteEnrollmentResponse)(nil),       // 5: vipaso.device.v1.CompleteEnrollmentResponse
-	(*EnrollRequest)(nil),                    // 6: vipaso.device.v1.EnrollRequest
-	(*EnrollResponse)(nil),                   // 7: vipaso.device.v1.EnrollResponse
-	(*Identity)(nil),                         // 8: vipaso.device.v1.Identity
-	(*WatchAuthenticationStateRequest)(nil),  // 9: vipaso.device.v1.WatchAuthenticationStateRequest
-	(*WatchAuthenticationStateResponse)(nil), // 10: vipaso.device.v1.WatchAuthenticationStateResponse
-	(*LogoutRequest)(nil),                    // 11: vipaso.device.v1.LogoutRequest
-	(*LogoutResponse)(nil),                   // 12: vipaso.device.v1.LogoutResponse
-	(*GetStatusRequest)(nil),                 // 13: vipaso.device.v1.GetStatusRequest
-	(*RadioStatus)(nil),                      // 14: vipaso.device.v1.RadioStatus
-	(*BackendStatus)(nil),                    // 15: vipaso.device.v1.BackendStatus
-	(*StoreStatus)(nil),                      // 16: vipaso.device.v1.StoreStatus
-	(*Unsynced)(nil),                         // 17: vipaso.device.v1.Unsynced
-	(*Limit)(nil),                            // 18: vipaso.device.v1.Limit
-	(*Status)(nil),                           // 19: vipaso.device.v1.Status
-	(*GetStatusResponse)(nil),                // 20: vipaso.device.v1.GetStatusResponse
-	(*WatchStatusRequest)(nil),               // 21: vipaso.device.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),              // 22: vipaso.device.v1.WatchStatusResponse
-	(*DiagnoseRequest)(nil),                  // 23: vipaso.device.v1.DiagnoseRequest
-	(*Check)(nil),                            // 24: vipaso.device.v1.Check
-	(*DiagnoseResponse)(nil),                 // 25: vipaso.device.v1.DiagnoseResponse
-	(*WatchEventsRequest)(nil),               // 26: vipaso.device.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),              // 27: vipaso.device.v1.WatchEventsResponse
-	(*SyncNowRequest)(nil),                   // 28: vipaso.device.v1.SyncNowRequest
-	(*SyncNowResponse)(nil),                  // 29: vipaso.device.v1.SyncNowResponse
-	(*SetLogLevelRequest)(nil),               // 30: vipaso.device.v1.SetLogLevelRequest
-	(*SetLogLevelResponse)(nil),              // 31: vipaso.device.v1.SetLogLevelResponse
-	(*BackupStoreRequest)(nil),               // 32: vipaso.device.v1.BackupStoreRequest
-	(*BackupStoreResponse)(nil),              // 33: vipaso.device.v1.BackupStoreResponse
-	(*CheckStoreRequest)(nil),                // 34: vipaso.device.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),               // 35: vipaso.device.v1.CheckStoreResponse
-	(*ExportPaymentsRequest)(nil),            // 36: vipaso.device.v1.ExportPaymentsRequest
-	(*ExportPaymentsResponse)(nil),           // 37: vipaso.device.v1.ExportPaymentsResponse
-	(*ScanRadioRequest)(nil),                 // 38: vipaso.device.v1.ScanRadioRequest
-	(*ScanRadioResponse)(nil),                // 39: vipaso.device.v1.ScanRadioResponse
-	(*CreateDiagnosticsBundleRequest)(nil),   // 40: vipaso.device.v1.CreateDiagnosticsBundleRequest
-	(*CreateDiagnosticsBundleResponse)(nil),  // 41: vipaso.device.v1.CreateDiagnosticsBundleResponse
-	nil,                                      // 42: vipaso.device.v1.RadioStatus.RefusedEntry
-	(*timestamppb.Timestamp)(nil),            // 43: google.protobuf.Timestamp
-	(v1.Role)(0),                             // 44: vipaso.payment.v1.Role
-	(*v1.Event)(nil),                         // 45: vipaso.payment.v1.Event
-	(*v1.SyncSummary)(nil),                   // 46: vipaso.payment.v1.SyncSummary
-	(*v1.SyncVerdict)(nil),                   // 47: vipaso.payment.v1.SyncVerdict
-	(*durationpb.Duration)(nil),              // 48: google.protobuf.Duration
-	(*v1.Payment)(nil),                       // 49: vipaso.payment.v1.Payment
+	(AllowanceKind)(0),                       // 1: vipaso.device.v1.AllowanceKind
+	(CheckResult)(0),                         // 2: vipaso.device.v1.CheckResult
+	(*BeginEnrollmentRequest)(nil),           // 3: vipaso.device.v1.BeginEnrollmentRequest
+	(*BeginEnrollmentResponse)(nil),          // 4: vipaso.device.v1.BeginEnrollmentResponse
+	(*CompleteEnrollmentRequest)(nil),        // 5: vipaso.device.v1.CompleteEnrollmentRequest
+	(*CompleteEnrollmentResponse)(nil),       // 6: vipaso.device.v1.CompleteEnrollmentResponse
+	(*EnrollRequest)(nil),                    // 7: vipaso.device.v1.EnrollRequest
+	(*EnrollResponse)(nil),                   // 8: vipaso.device.v1.EnrollResponse
+	(*Identity)(nil),                         // 9: vipaso.device.v1.Identity
+	(*WatchAuthenticationStateRequest)(nil),  // 10: vipaso.device.v1.WatchAuthenticationStateRequest
+	(*WatchAuthenticationStateResponse)(nil), // 11: vipaso.device.v1.WatchAuthenticationStateResponse
+	(*LogoutRequest)(nil),                    // 12: vipaso.device.v1.LogoutRequest
+	(*LogoutResponse)(nil),                   // 13: vipaso.device.v1.LogoutResponse
+	(*GetStatusRequest)(nil),                 // 14: vipaso.device.v1.GetStatusRequest
+	(*RadioStatus)(nil),                      // 15: vipaso.device.v1.RadioStatus
+	(*BackendStatus)(nil),                    // 16: vipaso.device.v1.BackendStatus
+	(*StoreStatus)(nil),                      // 17: vipaso.device.v1.StoreStatus
+	(*Unsynced)(nil),                         // 18: vipaso.device.v1.Unsynced
+	(*Limit)(nil),                            // 19: vipaso.device.v1.Limit
+	(*Allowance)(nil),                        // 20: vipaso.device.v1.Allowance
+	(*Status)(nil),                           // 21: vipaso.device.v1.Status
+	(*GetStatusResponse)(nil),                // 22: vipaso.device.v1.GetStatusResponse
+	(*WatchStatusRequest)(nil),               // 23: vipaso.device.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),              // 24: vipaso.device.v1.WatchStatusResponse
+	(*DiagnoseRequest)(nil),                  // 25: vipaso.device.v1.DiagnoseRequest
+	(*Check)(nil),                            // 26: vipaso.device.v1.Check
+	(*DiagnoseResponse)(nil),                 // 27: vipaso.device.v1.DiagnoseResponse
+	(*WatchEventsRequest)(nil),               // 28: vipaso.device.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),              // 29: vipaso.device.v1.WatchEventsResponse
+	(*SyncNowRequest)(nil),                   // 30: vipaso.device.v1.SyncNowRequest
+	(*SyncNowResponse)(nil),                  // 31: vipaso.device.v1.SyncNowResponse
+	(*SetLogLevelRequest)(nil),               // 32: vipaso.device.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),              // 33: vipaso.device.v1.SetLogLevelResponse
+	(*BackupStoreRequest)(nil),               // 34: vipaso.device.v1.BackupStoreRequest
+	(*BackupStoreResponse)(nil),              // 35: vipaso.device.v1.BackupStoreResponse
+	(*CheckStoreRequest)(nil),                // 36: vipaso.device.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),               // 37: vipaso.device.v1.CheckStoreResponse
+	(*ExportPaymentsRequest)(nil),            // 38: vipaso.device.v1.ExportPaymentsRequest
+	(*ExportPaymentsResponse)(nil),           // 39: vipaso.device.v1.ExportPaymentsResponse
+	(*ScanRadioRequest)(nil),                 // 40: vipaso.device.v1.ScanRadioRequest
+	(*ScanRadioResponse)(nil),                // 41: vipaso.device.v1.ScanRadioResponse
+	(*CreateDiagnosticsBundleRequest)(nil),   // 42: vipaso.device.v1.CreateDiagnosticsBundleRequest
+	(*CreateDiagnosticsBundleResponse)(nil),  // 43: vipaso.device.v1.CreateDiagnosticsBundleResponse
+	(*AllowRequest)(nil),                     // 44: vipaso.device.v1.AllowRequest
+	(*AllowResponse)(nil),                    // 45: vipaso.device.v1.AllowResponse
+	(*EndAllowanceRequest)(nil),              // 46: vipaso.device.v1.EndAllowanceRequest
+	(*EndAllowanceResponse)(nil),             // 47: vipaso.device.v1.EndAllowanceResponse
+	(*ExportJournalRequest)(nil),             // 48: vipaso.device.v1.ExportJournalRequest
+	(*JournalEntry)(nil),                     // 49: vipaso.device.v1.JournalEntry
+	(*ExportJournalResponse)(nil),            // 50: vipaso.device.v1.ExportJournalResponse
+	(*SealPaymentsRequest)(nil),              // 51: vipaso.device.v1.SealPaymentsRequest
+	(*SealPaymentsResponse)(nil),             // 52: vipaso.device.v1.SealPaymentsResponse
+	(*CarrySealedRequest)(nil),               // 53: vipaso.device.v1.CarrySealedRequest
+	(*CarrySealedResponse)(nil),              // 54: vipaso.device.v1.CarrySealedResponse
+	(*GetTrustRequest)(nil),                  // 55: vipaso.device.v1.GetTrustRequest
+	(*GetTrustResponse)(nil),                 // 56: vipaso.device.v1.GetTrustResponse
+	nil,                                      // 57: vipaso.device.v1.RadioStatus.RefusedEntry
+	(*timestamppb.Timestamp)(nil),            // 58: google.protobuf.Timestamp
+	(v1.Role)(0),                             // 59: vipaso.payment.v1.Role
+	(*v1.Event)(nil),                         // 60: vipaso.payment.v1.Event
+	(*v1.SyncSummary)(nil),                   // 61: vipaso.payment.v1.SyncSummary
+	(*v1.SyncVerdict)(nil),                   // 62: vipaso.payment.v1.SyncVerdict
+	(*durationpb.Duration)(nil),              // 63: google.protobuf.Duration
+	(*v1.Payment)(nil),                       // 64: vipaso.payment.v1.Payment
 }
 var file_vipaso_device_v1_device_proto_depIdxs = []int32{
-	8,  // 0: vipaso.device.v1.CompleteEnrollmentResponse.identity:type_name -> vipaso.device.v1.Identity
-	8,  // 1: vipaso.device.v1.EnrollResponse.identity:type_name -> vipaso.device.v1.Identity
+	9,  // 0: vipaso.device.v1.CompleteEnrollmentResponse.identity:type_name -> vipaso.device.v1.Identity
+	9,  // 1: vipaso.device.v1.EnrollResponse.identity:type_name -> vipaso.device.v1.Identity
 	0,  // 2: vipaso.device.v1.Identity.state:type_name -> vipaso.device.v1.AuthenticationState
-	43, // 3: vipaso.device.v1.Identity.valid_until:type_name -> google.protobuf.Timestamp
-	8,  // 4: vipaso.device.v1.WatchAuthenticationStateResponse.identity:type_name -> vipaso.device.v1.Identity
-	8,  // 5: vipaso.device.v1.LogoutResponse.identity:type_name -> vipaso.device.v1.Identity
-	43, // 6: vipaso.device.v1.RadioStatus.last_peer:type_name -> google.protobuf.Timestamp
-	42, // 7: vipaso.device.v1.RadioStatus.refused:type_name -> vipaso.device.v1.RadioStatus.RefusedEntry
-	43, // 8: vipaso.device.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
-	43, // 9: vipaso.device.v1.BackendStatus.last_answer:type_name -> google.protobuf.Timestamp
-	43, // 10: vipaso.device.v1.BackendStatus.next_try:type_name -> google.protobuf.Timestamp
-	43, // 11: vipaso.device.v1.BackendStatus.bundle_time:type_name -> google.protobuf.Timestamp
-	44, // 12: vipaso.device.v1.Status.role:type_name -> vipaso.payment.v1.Role
-	43, // 13: vipaso.device.v1.Status.started_at:type_name -> google.protobuf.Timestamp
-	8,  // 14: vipaso.device.v1.Status.identity:type_name -> vipaso.device.v1.Identity
-	14, // 15: vipaso.device.v1.Status.radio:type_name -> vipaso.device.v1.RadioStatus
-	15, // 16: vipaso.device.v1.Status.backend:type_name -> vipaso.device.v1.BackendStatus
-	16, // 17: vipaso.device.v1.Status.store:type_name -> vipaso.device.v1.StoreStatus
-	17, // 18: vipaso.device.v1.Status.unsynced:type_name -> vipaso.device.v1.Unsynced
-	43, // 19: vipaso.device.v1.Status.oldest_unsynced:type_name -> google.protobuf.Timestamp
-	43, // 20: vipaso.device.v1.Status.unsynced_deadline:type_name -> google.protobuf.Timestamp
-	18, // 21: vipaso.device.v1.Status.limits:type_name -> vipaso.device.v1.Limit
-	43, // 22: vipaso.device.v1.Status.trusted_time:type_name -> google.protobuf.Timestamp
-	19, // 23: vipaso.device.v1.GetStatusResponse.status:type_name -> vipaso.device.v1.Status
-	19, // 24: vipaso.device.v1.WatchStatusResponse.status:type_name -> vipaso.device.v1.Status
-	1,  // 25: vipaso.device.v1.Check.result:type_name -> vipaso.device.v1.CheckResult
-	24, // 26: vipaso.device.v1.DiagnoseResponse.checks:type_name -> vipaso.device.v1.Check
-	45, // 27: vipaso.device.v1.WatchEventsResponse.event:type_name -> vipaso.payment.v1.Event
-	46, // 28: vipaso.device.v1.SyncNowResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
-	47, // 29: vipaso.device.v1.SyncNowResponse.verdicts:type_name -> vipaso.payment.v1.SyncVerdict
-	48, // 30: vipaso.device.v1.SetLogLevelRequest.for:type_name -> google.protobuf.Duration
-	49, // 31: vipaso.device.v1.ExportPaymentsResponse.payment:type_name -> vipaso.payment.v1.Payment
-	48, // 32: vipaso.device.v1.ScanRadioRequest.for:type_name -> google.protobuf.Duration
-	2,  // 33: vipaso.device.v1.DeviceService.BeginEnrollment:input_type -> vipaso.device.v1.BeginEnrollmentRequest
-	4,  // 34: vipaso.device.v1.DeviceService.CompleteEnrollment:input_type -> vipaso.device.v1.CompleteEnrollmentRequest
-	6,  // 35: vipaso.device.v1.DeviceService.Enroll:input_type -> vipaso.device.v1.EnrollRequest
-	9,  // 36: vipaso.device.v1.DeviceService.WatchAuthenticationState:input_type -> vipaso.device.v1.WatchAuthenticationStateRequest
-	11, // 37: vipaso.device.v1.DeviceService.Logout:input_type -> vipaso.device.v1.LogoutRequest
-	13, // 38: vipaso.device.v1.DeviceService.GetStatus:input_type -> vipaso.device.v1.GetStatusRequest
-	21, // 39: vipaso.device.v1.DeviceService.WatchStatus:input_type -> vipaso.device.v1.WatchStatusRequest
-	23, // 40: vipaso.device.v1.DeviceService.Diagnose:input_type -> vipaso.device.v1.DiagnoseRequest
-	26, // 41: vipaso.device.v1.DeviceService.WatchEvents:input_type -> vipaso.device.v1.WatchEventsRequest
-	28, // 42: vipaso.device.v1.DeviceService.SyncNow:input_type -> vipaso.device.v1.SyncNowRequest
-	30, // 43: vipaso.device.v1.DeviceService.SetLogLevel:input_type -> vipaso.device.v1.SetLogLevelRequest
-	32, // 44: vipaso.device.v1.DeviceService.BackupStore:input_type -> vipaso.device.v1.BackupStoreRequest
-	34, // 45: vipaso.device.v1.DeviceService.CheckStore:input_type -> vipaso.device.v1.CheckStoreRequest
-	36, // 46: vipaso.device.v1.DeviceService.ExportPayments:input_type -> vipaso.device.v1.ExportPaymentsRequest
-	38, // 47: vipaso.device.v1.DeviceService.ScanRadio:input_type -> vipaso.device.v1.ScanRadioRequest
-	40, // 48: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:input_type -> vipaso.device.v1.CreateDiagnosticsBundleRequest
-	3,  // 49: vipaso.device.v1.DeviceService.BeginEnrollment:output_type -> vipaso.device.v1.BeginEnrollmentResponse
-	5,  // 50: vipaso.device.v1.DeviceService.CompleteEnrollment:output_type -> vipaso.device.v1.CompleteEnrollmentResponse
-	7,  // 51: vipaso.device.v1.DeviceService.Enroll:output_type -> vipaso.device.v1.EnrollResponse
-	10, // 52: vipaso.device.v1.DeviceService.WatchAuthenticationState:output_type -> vipaso.device.v1.WatchAuthenticationStateResponse
-	12, // 53: vipaso.device.v1.DeviceService.Logout:output_type -> vipaso.device.v1.LogoutResponse
-	20, // 54: vipaso.device.v1.DeviceService.GetStatus:output_type -> vipaso.device.v1.GetStatusResponse
-	22, // 55: vipaso.device.v1.DeviceService.WatchStatus:output_type -> vipaso.device.v1.WatchStatusResponse
-	25, // 56: vipaso.device.v1.DeviceService.Diagnose:output_type -> vipaso.device.v1.DiagnoseResponse
-	27, // 57: vipaso.device.v1.DeviceService.WatchEvents:output_type -> vipaso.device.v1.WatchEventsResponse
-	29, // 58: vipaso.device.v1.DeviceService.SyncNow:output_type -> vipaso.device.v1.SyncNowResponse
-	31, // 59: vipaso.device.v1.DeviceService.SetLogLevel:output_type -> vipaso.device.v1.SetLogLevelResponse
-	33, // 60: vipaso.device.v1.DeviceService.BackupStore:output_type -> vipaso.device.v1.BackupStoreResponse
-	35, // 61: vipaso.device.v1.DeviceService.CheckStore:output_type -> vipaso.device.v1.CheckStoreResponse
-	37, // 62: vipaso.device.v1.DeviceService.ExportPayments:output_type -> vipaso.device.v1.ExportPaymentsResponse
-	39, // 63: vipaso.device.v1.DeviceService.ScanRadio:output_type -> vipaso.device.v1.ScanRadioResponse
-	41, // 64: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:output_type -> vipaso.device.v1.CreateDiagnosticsBundleResponse
-	49, // [49:65] is the sub-list for method output_type
-	33, // [33:49] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	58, // 3: vipaso.device.v1.Identity.valid_until:type_name -> google.protobuf.Timestamp
+	9,  // 4: vipaso.device.v1.WatchAuthenticationStateResponse.identity:type_name -> vipaso.device.v1.Identity
+	9,  // 5: vipaso.device.v1.LogoutResponse.identity:type_name -> vipaso.device.v1.Identity
+	58, // 6: vipaso.device.v1.RadioStatus.last_peer:type_name -> google.protobuf.Timestamp
+	57, // 7: vipaso.device.v1.RadioStatus.refused:type_name -> vipaso.device.v1.RadioStatus.RefusedEntry
+	58, // 8: vipaso.device.v1.BackendStatus.since:type_name -> google.protobuf.Timestamp
+	58, // 9: vipaso.device.v1.BackendStatus.last_answer:type_name -> google.protobuf.Timestamp
+	58, // 10: vipaso.device.v1.BackendStatus.next_try:type_name -> google.protobuf.Timestamp
+	58, // 11: vipaso.device.v1.BackendStatus.bundle_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: vipaso.device.v1.Allowance.kind:type_name -> vipaso.device.v1.AllowanceKind
+	58, // 13: vipaso.device.v1.Allowance.since:type_name -> google.protobuf.Timestamp
+	58, // 14: vipaso.device.v1.Allowance.until:type_name -> google.protobuf.Timestamp
+	59, // 15: vipaso.device.v1.Status.role:type_name -> vipaso.payment.v1.Role
+	58, // 16: vipaso.device.v1.Status.started_at:type_name -> google.protobuf.Timestamp
+	9,  // 17: vipaso.device.v1.Status.identity:type_name -> vipaso.device.v1.Identity
+	15, // 18: vipaso.device.v1.Status.radio:type_name -> vipaso.device.v1.RadioStatus
+	16, // 19: vipaso.device.v1.Status.backend:type_name -> vipaso.device.v1.BackendStatus
+	17, // 20: vipaso.device.v1.Status.store:type_name -> vipaso.device.v1.StoreStatus
+	18, // 21: vipaso.device.v1.Status.unsynced:type_name -> vipaso.device.v1.Unsynced
+	58, // 22: vipaso.device.v1.Status.oldest_unsynced:type_name -> google.protobuf.Timestamp
+	58, // 23: vipaso.device.v1.Status.unsynced_deadline:type_name -> google.protobuf.Timestamp
+	19, // 24: vipaso.device.v1.Status.limits:type_name -> vipaso.device.v1.Limit
+	58, // 25: vipaso.device.v1.Status.trusted_time:type_name -> google.protobuf.Timestamp
+	20, // 26: vipaso.device.v1.Status.allowances:type_name -> vipaso.device.v1.Allowance
+	58, // 27: vipaso.device.v1.Status.offline_until:type_name -> google.protobuf.Timestamp
+	21, // 28: vipaso.device.v1.GetStatusResponse.status:type_name -> vipaso.device.v1.Status
+	21, // 29: vipaso.device.v1.WatchStatusResponse.status:type_name -> vipaso.device.v1.Status
+	2,  // 30: vipaso.device.v1.Check.result:type_name -> vipaso.device.v1.CheckResult
+	26, // 31: vipaso.device.v1.DiagnoseResponse.checks:type_name -> vipaso.device.v1.Check
+	60, // 32: vipaso.device.v1.WatchEventsResponse.event:type_name -> vipaso.payment.v1.Event
+	61, // 33: vipaso.device.v1.SyncNowResponse.summary:type_name -> vipaso.payment.v1.SyncSummary
+	62, // 34: vipaso.device.v1.SyncNowResponse.verdicts:type_name -> vipaso.payment.v1.SyncVerdict
+	63, // 35: vipaso.device.v1.SetLogLevelRequest.for:type_name -> google.protobuf.Duration
+	64, // 36: vipaso.device.v1.ExportPaymentsResponse.payment:type_name -> vipaso.payment.v1.Payment
+	63, // 37: vipaso.device.v1.ScanRadioRequest.for:type_name -> google.protobuf.Duration
+	1,  // 38: vipaso.device.v1.AllowRequest.kind:type_name -> vipaso.device.v1.AllowanceKind
+	63, // 39: vipaso.device.v1.AllowRequest.for:type_name -> google.protobuf.Duration
+	20, // 40: vipaso.device.v1.AllowResponse.allowance:type_name -> vipaso.device.v1.Allowance
+	1,  // 41: vipaso.device.v1.EndAllowanceRequest.kind:type_name -> vipaso.device.v1.AllowanceKind
+	49, // 42: vipaso.device.v1.ExportJournalResponse.entry:type_name -> vipaso.device.v1.JournalEntry
+	3,  // 43: vipaso.device.v1.DeviceService.BeginEnrollment:input_type -> vipaso.device.v1.BeginEnrollmentRequest
+	5,  // 44: vipaso.device.v1.DeviceService.CompleteEnrollment:input_type -> vipaso.device.v1.CompleteEnrollmentRequest
+	7,  // 45: vipaso.device.v1.DeviceService.Enroll:input_type -> vipaso.device.v1.EnrollRequest
+	10, // 46: vipaso.device.v1.DeviceService.WatchAuthenticationState:input_type -> vipaso.device.v1.WatchAuthenticationStateRequest
+	12, // 47: vipaso.device.v1.DeviceService.Logout:input_type -> vipaso.device.v1.LogoutRequest
+	14, // 48: vipaso.device.v1.DeviceService.GetStatus:input_type -> vipaso.device.v1.GetStatusRequest
+	23, // 49: vipaso.device.v1.DeviceService.WatchStatus:input_type -> vipaso.device.v1.WatchStatusRequest
+	25, // 50: vipaso.device.v1.DeviceService.Diagnose:input_type -> vipaso.device.v1.DiagnoseRequest
+	28, // 51: vipaso.device.v1.DeviceService.WatchEvents:input_type -> vipaso.device.v1.WatchEventsRequest
+	30, // 52: vipaso.device.v1.DeviceService.SyncNow:input_type -> vipaso.device.v1.SyncNowRequest
+	32, // 53: vipaso.device.v1.DeviceService.SetLogLevel:input_type -> vipaso.device.v1.SetLogLevelRequest
+	34, // 54: vipaso.device.v1.DeviceService.BackupStore:input_type -> vipaso.device.v1.BackupStoreRequest
+	36, // 55: vipaso.device.v1.DeviceService.CheckStore:input_type -> vipaso.device.v1.CheckStoreRequest
+	38, // 56: vipaso.device.v1.DeviceService.ExportPayments:input_type -> vipaso.device.v1.ExportPaymentsRequest
+	40, // 57: vipaso.device.v1.DeviceService.ScanRadio:input_type -> vipaso.device.v1.ScanRadioRequest
+	44, // 58: vipaso.device.v1.DeviceService.Allow:input_type -> vipaso.device.v1.AllowRequest
+	46, // 59: vipaso.device.v1.DeviceService.EndAllowance:input_type -> vipaso.device.v1.EndAllowanceRequest
+	48, // 60: vipaso.device.v1.DeviceService.ExportJournal:input_type -> vipaso.device.v1.ExportJournalRequest
+	51, // 61: vipaso.device.v1.DeviceService.SealPayments:input_type -> vipaso.device.v1.SealPaymentsRequest
+	53, // 62: vipaso.device.v1.DeviceService.CarrySealed:input_type -> vipaso.device.v1.CarrySealedRequest
+	55, // 63: vipaso.device.v1.DeviceService.GetTrust:input_type -> vipaso.device.v1.GetTrustRequest
+	42, // 64: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:input_type -> vipaso.device.v1.CreateDiagnosticsBundleRequest
+	4,  // 65: vipaso.device.v1.DeviceService.BeginEnrollment:output_type -> vipaso.device.v1.BeginEnrollmentResponse
+	6,  // 66: vipaso.device.v1.DeviceService.CompleteEnrollment:output_type -> vipaso.device.v1.CompleteEnrollmentResponse
+	8,  // 67: vipaso.device.v1.DeviceService.Enroll:output_type -> vipaso.device.v1.EnrollResponse
+	11, // 68: vipaso.device.v1.DeviceService.WatchAuthenticationState:output_type -> vipaso.device.v1.WatchAuthenticationStateResponse
+	13, // 69: vipaso.device.v1.DeviceService.Logout:output_type -> vipaso.device.v1.LogoutResponse
+	22, // 70: vipaso.device.v1.DeviceService.GetStatus:output_type -> vipaso.device.v1.GetStatusResponse
+	24, // 71: vipaso.device.v1.DeviceService.WatchStatus:output_type -> vipaso.device.v1.WatchStatusResponse
+	27, // 72: vipaso.device.v1.DeviceService.Diagnose:output_type -> vipaso.device.v1.DiagnoseResponse
+	29, // 73: vipaso.device.v1.DeviceService.WatchEvents:output_type -> vipaso.device.v1.WatchEventsResponse
+	31, // 74: vipaso.device.v1.DeviceService.SyncNow:output_type -> vipaso.device.v1.SyncNowResponse
+	33, // 75: vipaso.device.v1.DeviceService.SetLogLevel:output_type -> vipaso.device.v1.SetLogLevelResponse
+	35, // 76: vipaso.device.v1.DeviceService.BackupStore:output_type -> vipaso.device.v1.BackupStoreResponse
+	37, // 77: vipaso.device.v1.DeviceService.CheckStore:output_type -> vipaso.device.v1.CheckStoreResponse
+	39, // 78: vipaso.device.v1.DeviceService.ExportPayments:output_type -> vipaso.device.v1.ExportPaymentsResponse
+	41, // 79: vipaso.device.v1.DeviceService.ScanRadio:output_type -> vipaso.device.v1.ScanRadioResponse
+	45, // 80: vipaso.device.v1.DeviceService.Allow:output_type -> vipaso.device.v1.AllowResponse
+	47, // 81: vipaso.device.v1.DeviceService.EndAllowance:output_type -> vipaso.device.v1.EndAllowanceResponse
+	50, // 82: vipaso.device.v1.DeviceService.ExportJournal:output_type -> vipaso.device.v1.ExportJournalResponse
+	52, // 83: vipaso.device.v1.DeviceService.SealPayments:output_type -> vipaso.device.v1.SealPaymentsResponse
+	54, // 84: vipaso.device.v1.DeviceService.CarrySealed:output_type -> vipaso.device.v1.CarrySealedResponse
+	56, // 85: vipaso.device.v1.DeviceService.GetTrust:output_type -> vipaso.device.v1.GetTrustResponse
+	43, // 86: vipaso.device.v1.DeviceService.CreateDiagnosticsBundle:output_type -> vipaso.device.v1.CreateDiagnosticsBundleResponse
+	65, // [65:87] is the sub-list for method output_type
+	43, // [43:65] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_device_v1_device_proto_init() }
@@ -2840,13 +3822,17 @@ func file_vipaso_device_v1_device_proto_init() {
 	if File_vipaso_device_v1_device_proto != nil {
 		return
 	}
+	file_vipaso_device_v1_device_proto_msgTypes[47].OneofWrappers = []any{
+		(*ExportJournalResponse_Entry)(nil),
+		(*ExportJournalResponse_Head)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_device_v1_device_proto_rawDesc), len(file_vipaso_device_v1_device_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   41,
+			NumEnums:      3,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

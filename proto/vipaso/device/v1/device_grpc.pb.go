@@ -37,6 +37,12 @@ const (
 	DeviceService_CheckStore_FullMethodName               = "/vipaso.device.v1.DeviceService/CheckStore"
 	DeviceService_ExportPayments_FullMethodName           = "/vipaso.device.v1.DeviceService/ExportPayments"
 	DeviceService_ScanRadio_FullMethodName                = "/vipaso.device.v1.DeviceService/ScanRadio"
+	DeviceService_Allow_FullMethodName                    = "/vipaso.device.v1.DeviceService/Allow"
+	DeviceService_EndAllowance_FullMethodName             = "/vipaso.device.v1.DeviceService/EndAllowance"
+	DeviceService_ExportJournal_FullMethodName            = "/vipaso.device.v1.DeviceService/ExportJournal"
+	DeviceService_SealPayments_FullMethodName             = "/vipaso.device.v1.DeviceService/SealPayments"
+	DeviceService_CarrySealed_FullMethodName              = "/vipaso.device.v1.DeviceService/CarrySealed"
+	DeviceService_GetTrust_FullMethodName                 = "/vipaso.device.v1.DeviceService/GetTrust"
 	DeviceService_CreateDiagnosticsBundle_FullMethodName  = "/vipaso.device.v1.DeviceService/CreateDiagnosticsBundle"
 )
 
@@ -81,6 +87,22 @@ type DeviceServiceClient interface {
 	ExportPayments(ctx context.Context, in *ExportPaymentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPaymentsResponse], error)
 	// ScanRadio listens for other devices.
 	ScanRadio(ctx context.Context, in *ScanRadioRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanRadioResponse], error)
+	// Allow lets the device go beyond a rule for a while: a manager's override,
+	// or an emergency. It is kept as an event and told to the backend. Errors:
+	// EMERGENCY_NOT_SIGNED, NOT_ENROLLED, REQUEST_ID_REUSED.
+	Allow(ctx context.Context, in *AllowRequest, opts ...grpc.CallOption) (*AllowResponse, error)
+	// EndAllowance takes it back.
+	EndAllowance(ctx context.Context, in *EndAllowanceRequest, opts ...grpc.CallOption) (*EndAllowanceResponse, error)
+	// ExportJournal streams the event log with its chain of hashes.
+	ExportJournal(ctx context.Context, in *ExportJournalRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportJournalResponse], error)
+	// SealPayments streams what the backend does not have, sealed for it, so
+	// that any device can carry it. Nothing changes here.
+	SealPayments(ctx context.Context, in *SealPaymentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SealPaymentsResponse], error)
+	// CarrySealed hands in what another device sealed. Errors: OFFLINE,
+	// SEAL_INVALID.
+	CarrySealed(ctx context.Context, in *CarrySealedRequest, opts ...grpc.CallOption) (*CarrySealedResponse, error)
+	// GetTrust tells what others are judged by.
+	GetTrust(ctx context.Context, in *GetTrustRequest, opts ...grpc.CallOption) (*GetTrustResponse, error)
 	// CreateDiagnosticsBundle streams a redacted file for support.
 	CreateDiagnosticsBundle(ctx context.Context, in *CreateDiagnosticsBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CreateDiagnosticsBundleResponse], error)
 }
@@ -297,9 +319,87 @@ func (c *deviceServiceClient) ScanRadio(ctx context.Context, in *ScanRadioReques
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DeviceService_ScanRadioClient = grpc.ServerStreamingClient[ScanRadioResponse]
 
+func (c *deviceServiceClient) Allow(ctx context.Context, in *AllowRequest, opts ...grpc.CallOption) (*AllowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AllowResponse)
+	err := c.cc.Invoke(ctx, DeviceService_Allow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deviceServiceClient) EndAllowance(ctx context.Context, in *EndAllowanceRequest, opts ...grpc.CallOption) (*EndAllowanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndAllowanceResponse)
+	err := c.cc.Invoke(ctx, DeviceService_EndAllowance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deviceServiceClient) ExportJournal(ctx context.Context, in *ExportJournalRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportJournalResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DeviceService_ServiceDesc.Streams[6], DeviceService_ExportJournal_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportJournalRequest, ExportJournalResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeviceService_ExportJournalClient = grpc.ServerStreamingClient[ExportJournalResponse]
+
+func (c *deviceServiceClient) SealPayments(ctx context.Context, in *SealPaymentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SealPaymentsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DeviceService_ServiceDesc.Streams[7], DeviceService_SealPayments_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SealPaymentsRequest, SealPaymentsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeviceService_SealPaymentsClient = grpc.ServerStreamingClient[SealPaymentsResponse]
+
+func (c *deviceServiceClient) CarrySealed(ctx context.Context, in *CarrySealedRequest, opts ...grpc.CallOption) (*CarrySealedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CarrySealedResponse)
+	err := c.cc.Invoke(ctx, DeviceService_CarrySealed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deviceServiceClient) GetTrust(ctx context.Context, in *GetTrustRequest, opts ...grpc.CallOption) (*GetTrustResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTrustResponse)
+	err := c.cc.Invoke(ctx, DeviceService_GetTrust_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *deviceServiceClient) CreateDiagnosticsBundle(ctx context.Context, in *CreateDiagnosticsBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CreateDiagnosticsBundleResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &DeviceService_ServiceDesc.Streams[6], DeviceService_CreateDiagnosticsBundle_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &DeviceService_ServiceDesc.Streams[8], DeviceService_CreateDiagnosticsBundle_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -357,6 +457,22 @@ type DeviceServiceServer interface {
 	ExportPayments(*ExportPaymentsRequest, grpc.ServerStreamingServer[ExportPaymentsResponse]) error
 	// ScanRadio listens for other devices.
 	ScanRadio(*ScanRadioRequest, grpc.ServerStreamingServer[ScanRadioResponse]) error
+	// Allow lets the device go beyond a rule for a while: a manager's override,
+	// or an emergency. It is kept as an event and told to the backend. Errors:
+	// EMERGENCY_NOT_SIGNED, NOT_ENROLLED, REQUEST_ID_REUSED.
+	Allow(context.Context, *AllowRequest) (*AllowResponse, error)
+	// EndAllowance takes it back.
+	EndAllowance(context.Context, *EndAllowanceRequest) (*EndAllowanceResponse, error)
+	// ExportJournal streams the event log with its chain of hashes.
+	ExportJournal(*ExportJournalRequest, grpc.ServerStreamingServer[ExportJournalResponse]) error
+	// SealPayments streams what the backend does not have, sealed for it, so
+	// that any device can carry it. Nothing changes here.
+	SealPayments(*SealPaymentsRequest, grpc.ServerStreamingServer[SealPaymentsResponse]) error
+	// CarrySealed hands in what another device sealed. Errors: OFFLINE,
+	// SEAL_INVALID.
+	CarrySealed(context.Context, *CarrySealedRequest) (*CarrySealedResponse, error)
+	// GetTrust tells what others are judged by.
+	GetTrust(context.Context, *GetTrustRequest) (*GetTrustResponse, error)
 	// CreateDiagnosticsBundle streams a redacted file for support.
 	CreateDiagnosticsBundle(*CreateDiagnosticsBundleRequest, grpc.ServerStreamingServer[CreateDiagnosticsBundleResponse]) error
 	mustEmbedUnimplementedDeviceServiceServer()
@@ -413,6 +529,24 @@ func (UnimplementedDeviceServiceServer) ExportPayments(*ExportPaymentsRequest, g
 }
 func (UnimplementedDeviceServiceServer) ScanRadio(*ScanRadioRequest, grpc.ServerStreamingServer[ScanRadioResponse]) error {
 	return status.Error(codes.Unimplemented, "method ScanRadio not implemented")
+}
+func (UnimplementedDeviceServiceServer) Allow(context.Context, *AllowRequest) (*AllowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Allow not implemented")
+}
+func (UnimplementedDeviceServiceServer) EndAllowance(context.Context, *EndAllowanceRequest) (*EndAllowanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndAllowance not implemented")
+}
+func (UnimplementedDeviceServiceServer) ExportJournal(*ExportJournalRequest, grpc.ServerStreamingServer[ExportJournalResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportJournal not implemented")
+}
+func (UnimplementedDeviceServiceServer) SealPayments(*SealPaymentsRequest, grpc.ServerStreamingServer[SealPaymentsResponse]) error {
+	return status.Error(codes.Unimplemented, "method SealPayments not implemented")
+}
+func (UnimplementedDeviceServiceServer) CarrySealed(context.Context, *CarrySealedRequest) (*CarrySealedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CarrySealed not implemented")
+}
+func (UnimplementedDeviceServiceServer) GetTrust(context.Context, *GetTrustRequest) (*GetTrustResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTrust not implemented")
 }
 func (UnimplementedDeviceServiceServer) CreateDiagnosticsBundle(*CreateDiagnosticsBundleRequest, grpc.ServerStreamingServer[CreateDiagnosticsBundleResponse]) error {
 	return status.Error(codes.Unimplemented, "method CreateDiagnosticsBundle not implemented")
@@ -666,6 +800,100 @@ func _DeviceService_ScanRadio_Handler(srv interface{}, stream grpc.ServerStream)
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DeviceService_ScanRadioServer = grpc.ServerStreamingServer[ScanRadioResponse]
 
+func _DeviceService_Allow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AllowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeviceServiceServer).Allow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeviceService_Allow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeviceServiceServer).Allow(ctx, req.(*AllowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeviceService_EndAllowance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndAllowanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeviceServiceServer).EndAllowance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeviceService_EndAllowance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeviceServiceServer).EndAllowance(ctx, req.(*EndAllowanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeviceService_ExportJournal_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportJournalRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DeviceServiceServer).ExportJournal(m, &grpc.GenericServerStream[ExportJournalRequest, ExportJournalResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeviceService_ExportJournalServer = grpc.ServerStreamingServer[ExportJournalResponse]
+
+func _DeviceService_SealPayments_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SealPaymentsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DeviceServiceServer).SealPayments(m, &grpc.GenericServerStream[SealPaymentsRequest, SealPaymentsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeviceService_SealPaymentsServer = grpc.ServerStreamingServer[SealPaymentsResponse]
+
+func _DeviceService_CarrySealed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CarrySealedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeviceServiceServer).CarrySealed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeviceService_CarrySealed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeviceServiceServer).CarrySealed(ctx, req.(*CarrySealedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeviceService_GetTrust_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTrustRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeviceServiceServer).GetTrust(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeviceService_GetTrust_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeviceServiceServer).GetTrust(ctx, req.(*GetTrustRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DeviceService_CreateDiagnosticsBundle_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(CreateDiagnosticsBundleRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -720,6 +948,22 @@ var DeviceService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "CheckStore",
 			Handler:    _DeviceService_CheckStore_Handler,
 		},
+		{
+			MethodName: "Allow",
+			Handler:    _DeviceService_Allow_Handler,
+		},
+		{
+			MethodName: "EndAllowance",
+			Handler:    _DeviceService_EndAllowance_Handler,
+		},
+		{
+			MethodName: "CarrySealed",
+			Handler:    _DeviceService_CarrySealed_Handler,
+		},
+		{
+			MethodName: "GetTrust",
+			Handler:    _DeviceService_GetTrust_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -750,6 +994,16 @@ var DeviceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ScanRadio",
 			Handler:       _DeviceService_ScanRadio_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportJournal",
+			Handler:       _DeviceService_ExportJournal_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SealPayments",
+			Handler:       _DeviceService_SealPayments_Handler,
 			ServerStreams: true,
 		},
 		{

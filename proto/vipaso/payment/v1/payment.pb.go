@@ -314,7 +314,10 @@ type ReceiptData struct {
 	// Signed voucher, as it was sent.
 	Voucher []byte `protobuf:"bytes,7,opt,name=voucher,proto3" json:"voucher,omitempty"`
 	// Signed receipt, as it was sent.
-	Receipt       []byte `protobuf:"bytes,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	Receipt []byte `protobuf:"bytes,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// ReceiptProof of vipaso.peer.v1: what anyone can verify who knows the root
+	// key. In FetchPayment only.
+	Proof         []byte `protobuf:"bytes,9,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +404,13 @@ func (x *ReceiptData) GetVoucher() []byte {
 func (x *ReceiptData) GetReceipt() []byte {
 	if x != nil {
 		return x.Receipt
+	}
+	return nil
+}
+
+func (x *ReceiptData) GetProof() []byte {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -1636,7 +1646,8 @@ func (x *PreAuthorizationChanged) GetStatus() string {
 type DeviceChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// ENROLLED, LOGGED_OUT, LOCKED, UNLOCKED, CLOCK_REGRESSED,
-	// CLOCK_FLOOR_LOWERED or INSTRUMENTS_CHANGED.
+	// CLOCK_FLOOR_LOWERED, INSTRUMENTS_CHANGED, ALLOWED, ALLOWANCE_ENDED or
+	// ROOT_CHANGED.
 	What string `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
 	// Text for people.
 	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -2910,7 +2921,7 @@ var File_vipaso_payment_v1_payment_proto protoreflect.FileDescriptor
 
 const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvipaso/payment/v1/payment.proto\x12\x11vipaso.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x02\n" +
+	"\x1fvipaso/payment/v1/payment.proto\x12\x11vipaso.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x02\n" +
 	"\vReceiptData\x12#\n" +
 	"\rbusiness_name\x18\x01 \x01(\tR\fbusinessName\x12\x10\n" +
 	"\x03mcc\x18\x02 \x01(\tR\x03mcc\x12!\n" +
@@ -2919,7 +2930,8 @@ const file_vipaso_payment_v1_payment_proto_rawDesc = "" +
 	"\tstored_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bstoredAt\x12\x18\n" +
 	"\arequest\x18\x06 \x01(\fR\arequest\x12\x18\n" +
 	"\avoucher\x18\a \x01(\fR\avoucher\x12\x18\n" +
-	"\areceipt\x18\b \x01(\fR\areceipt\"\xed\a\n" +
+	"\areceipt\x18\b \x01(\fR\areceipt\x12\x14\n" +
+	"\x05proof\x18\t \x01(\fR\x05proof\"\xed\a\n" +
 	"\aPayment\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12+\n" +

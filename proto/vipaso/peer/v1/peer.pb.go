@@ -389,9 +389,16 @@ type Cap struct {
 	// Largest single payment, tip included.
 	PaymentMax int64 `protobuf:"varint,2,opt,name=payment_max,json=paymentMax,proto3" json:"payment_max,omitempty"`
 	// Largest sum of payments that are not settled yet.
-	TotalMax      int64 `protobuf:"varint,3,opt,name=total_max,json=totalMax,proto3" json:"total_max,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TotalMax int64 `protobuf:"varint,3,opt,name=total_max,json=totalMax,proto3" json:"total_max,omitempty"`
+	// Largest part of that sum with one device of the other side; 0 means
+	// total_max.
+	CounterpartyMax int64 `protobuf:"varint,4,opt,name=counterparty_max,json=counterpartyMax,proto3" json:"counterparty_max,omitempty"`
+	// payment_max in an emergency; 0 means that there is no other.
+	EmergencyPaymentMax int64 `protobuf:"varint,5,opt,name=emergency_payment_max,json=emergencyPaymentMax,proto3" json:"emergency_payment_max,omitempty"`
+	// total_max in an emergency; 0 means that there is no other.
+	EmergencyTotalMax int64 `protobuf:"varint,6,opt,name=emergency_total_max,json=emergencyTotalMax,proto3" json:"emergency_total_max,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Cap) Reset() {
@@ -445,6 +452,27 @@ func (x *Cap) GetTotalMax() int64 {
 	return 0
 }
 
+func (x *Cap) GetCounterpartyMax() int64 {
+	if x != nil {
+		return x.CounterpartyMax
+	}
+	return 0
+}
+
+func (x *Cap) GetEmergencyPaymentMax() int64 {
+	if x != nil {
+		return x.EmergencyPaymentMax
+	}
+	return 0
+}
+
+func (x *Cap) GetEmergencyTotalMax() int64 {
+	if x != nil {
+		return x.EmergencyTotalMax
+	}
+	return 0
+}
+
 // DeviceCert is the backend's word on who a device is. Kind "device-cert".
 type DeviceCert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -469,9 +497,19 @@ type DeviceCert struct {
 	// Start of validity.
 	NotBeforeMs int64 `protobuf:"varint,10,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
 	// End of validity.
-	NotAfterMs    int64 `protobuf:"varint,11,opt,name=not_after_ms,json=notAfterMs,proto3" json:"not_after_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NotAfterMs int64 `protobuf:"varint,11,opt,name=not_after_ms,json=notAfterMs,proto3" json:"not_after_ms,omitempty"`
+	// How long it may deal offline since the backend last answered it; 0 means
+	// as long as its trust bundle may be old.
+	OfflineMaxMs int64 `protobuf:"varint,12,opt,name=offline_max_ms,json=offlineMaxMs,proto3" json:"offline_max_ms,omitempty"`
+	// Most offline payments with one device of the other side in velocity_ms; 0
+	// means any number.
+	VelocityMax uint32 `protobuf:"varint,13,opt,name=velocity_max,json=velocityMax,proto3" json:"velocity_max,omitempty"`
+	// The time that velocity_max counts in.
+	VelocityMs int64 `protobuf:"varint,14,opt,name=velocity_ms,json=velocityMs,proto3" json:"velocity_ms,omitempty"`
+	// Longest emergency that an operator may declare; 0 means none.
+	EmergencyMaxMs int64 `protobuf:"varint,15,opt,name=emergency_max_ms,json=emergencyMaxMs,proto3" json:"emergency_max_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeviceCert) Reset() {
@@ -577,6 +615,34 @@ func (x *DeviceCert) GetNotBeforeMs() int64 {
 func (x *DeviceCert) GetNotAfterMs() int64 {
 	if x != nil {
 		return x.NotAfterMs
+	}
+	return 0
+}
+
+func (x *DeviceCert) GetOfflineMaxMs() int64 {
+	if x != nil {
+		return x.OfflineMaxMs
+	}
+	return 0
+}
+
+func (x *DeviceCert) GetVelocityMax() uint32 {
+	if x != nil {
+		return x.VelocityMax
+	}
+	return 0
+}
+
+func (x *DeviceCert) GetVelocityMs() int64 {
+	if x != nil {
+		return x.VelocityMs
+	}
+	return 0
+}
+
+func (x *DeviceCert) GetEmergencyMaxMs() int64 {
+	if x != nil {
+		return x.EmergencyMaxMs
 	}
 	return 0
 }
@@ -772,7 +838,8 @@ func (x *PreauthCert) GetMinEpoch() uint64 {
 	return 0
 }
 
-// IssuerKey is a key that signs certificates and verdicts for a while.
+// IssuerKey is a key that signs certificates and verdicts for a while. Alone,
+// signed by the root key: kind "issuer-key".
 type IssuerKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// P-256, compressed.
@@ -850,8 +917,17 @@ type TrustBundle struct {
 	RevokedSerials []uint64 `protobuf:"varint,4,rep,packed,name=revoked_serials,json=revokedSerials,proto3" json:"revoked_serials,omitempty"`
 	// Devices that are not to be dealt with any more.
 	RevokedDevices [][]byte `protobuf:"bytes,5,rep,name=revoked_devices,json=revokedDevices,proto3" json:"revoked_devices,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Signed IssuerKey of each issuer: what proves a receipt to somebody who
+	// knows nothing but the root key.
+	IssuerCerts [][]byte `protobuf:"bytes,6,rep,name=issuer_certs,json=issuerCerts,proto3" json:"issuer_certs,omitempty"`
+	// Signed RootHandovers, oldest first, from the first root key to the one
+	// that signed this bundle.
+	Handovers [][]byte `protobuf:"bytes,7,rep,name=handovers,proto3" json:"handovers,omitempty"`
+	// X25519 key of the backend, 32 bytes: what is sealed to it only the backend
+	// opens.
+	SealingKey    []byte `protobuf:"bytes,8,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TrustBundle) Reset() {
@@ -919,6 +995,83 @@ func (x *TrustBundle) GetRevokedDevices() [][]byte {
 	return nil
 }
 
+func (x *TrustBundle) GetIssuerCerts() [][]byte {
+	if x != nil {
+		return x.IssuerCerts
+	}
+	return nil
+}
+
+func (x *TrustBundle) GetHandovers() [][]byte {
+	if x != nil {
+		return x.Handovers
+	}
+	return nil
+}
+
+func (x *TrustBundle) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
+// RootHandover names the next root key. Signed by the root key before it. Kind
+// "root-handover".
+type RootHandover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next root key, P-256, compressed.
+	RootKey []byte `protobuf:"bytes,1,opt,name=root_key,json=rootKey,proto3" json:"root_key,omitempty"`
+	// The backend's time.
+	TimeMs        int64 `protobuf:"varint,2,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RootHandover) Reset() {
+	*x = RootHandover{}
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RootHandover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RootHandover) ProtoMessage() {}
+
+func (x *RootHandover) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RootHandover.ProtoReflect.Descriptor instead.
+func (*RootHandover) Descriptor() ([]byte, []int) {
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RootHandover) GetRootKey() []byte {
+	if x != nil {
+		return x.RootKey
+	}
+	return nil
+}
+
+func (x *RootHandover) GetTimeMs() int64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
 // TipPolicy says what tip a request takes.
 type TipPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -932,7 +1085,7 @@ type TipPolicy struct {
 
 func (x *TipPolicy) Reset() {
 	*x = TipPolicy{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1097,7 @@ func (x *TipPolicy) String() string {
 func (*TipPolicy) ProtoMessage() {}
 
 func (x *TipPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1110,7 @@ func (x *TipPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TipPolicy.ProtoReflect.Descriptor instead.
 func (*TipPolicy) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TipPolicy) GetAllowed() bool {
@@ -1007,7 +1160,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1172,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1185,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Request) GetPaymentId() []byte {
@@ -1148,7 +1301,7 @@ type Voucher struct {
 
 func (x *Voucher) Reset() {
 	*x = Voucher{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1313,7 @@ func (x *Voucher) String() string {
 func (*Voucher) ProtoMessage() {}
 
 func (x *Voucher) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1326,7 @@ func (x *Voucher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voucher.ProtoReflect.Descriptor instead.
 func (*Voucher) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Voucher) GetPreauthId() []byte {
@@ -1267,7 +1420,7 @@ type Charge struct {
 
 func (x *Charge) Reset() {
 	*x = Charge{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1432,7 @@ func (x *Charge) String() string {
 func (*Charge) ProtoMessage() {}
 
 func (x *Charge) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1445,7 @@ func (x *Charge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charge.ProtoReflect.Descriptor instead.
 func (*Charge) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Charge) GetInstrumentRef() []byte {
@@ -1354,7 +1507,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1519,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1532,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Receipt) GetRequestHash() []byte {
@@ -1425,7 +1578,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1590,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1603,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Cancel) GetRequestHash() []byte {
@@ -1487,7 +1640,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1652,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1665,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Decline) GetRequestHash() []byte {
@@ -1552,7 +1705,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1717,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1730,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Verdict) GetRequestHash() []byte {
@@ -1644,7 +1797,7 @@ type Versions struct {
 
 func (x *Versions) Reset() {
 	*x = Versions{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1809,7 @@ func (x *Versions) String() string {
 func (*Versions) ProtoMessage() {}
 
 func (x *Versions) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1822,7 @@ func (x *Versions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Versions.ProtoReflect.Descriptor instead.
 func (*Versions) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Versions) GetMin() uint32 {
@@ -1714,7 +1867,7 @@ type BusinessHello struct {
 
 func (x *BusinessHello) Reset() {
 	*x = BusinessHello{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1879,7 @@ func (x *BusinessHello) String() string {
 func (*BusinessHello) ProtoMessage() {}
 
 func (x *BusinessHello) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1892,7 @@ func (x *BusinessHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BusinessHello.ProtoReflect.Descriptor instead.
 func (*BusinessHello) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BusinessHello) GetDeviceCert() []byte {
@@ -1805,7 +1958,7 @@ type CustomerHello struct {
 
 func (x *CustomerHello) Reset() {
 	*x = CustomerHello{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +1970,7 @@ func (x *CustomerHello) String() string {
 func (*CustomerHello) ProtoMessage() {}
 
 func (x *CustomerHello) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +1983,7 @@ func (x *CustomerHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerHello.ProtoReflect.Descriptor instead.
 func (*CustomerHello) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CustomerHello) GetDeviceCert() []byte {
@@ -1888,7 +2041,7 @@ type Payment struct {
 
 func (x *Payment) Reset() {
 	*x = Payment{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +2053,7 @@ func (x *Payment) String() string {
 func (*Payment) ProtoMessage() {}
 
 func (x *Payment) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2066,7 @@ func (x *Payment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payment.ProtoReflect.Descriptor instead.
 func (*Payment) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Payment) GetVoucher() []byte {
@@ -1947,7 +2100,7 @@ type BundlePart struct {
 
 func (x *BundlePart) Reset() {
 	*x = BundlePart{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +2112,7 @@ func (x *BundlePart) String() string {
 func (*BundlePart) ProtoMessage() {}
 
 func (x *BundlePart) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +2125,7 @@ func (x *BundlePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundlePart.ProtoReflect.Descriptor instead.
 func (*BundlePart) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BundlePart) GetEpoch() uint64 {
@@ -2014,7 +2167,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2179,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2192,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Pending) GetRequestHash() []byte {
@@ -2060,7 +2213,7 @@ type Unknown struct {
 
 func (x *Unknown) Reset() {
 	*x = Unknown{}
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2225,7 @@ func (x *Unknown) String() string {
 func (*Unknown) ProtoMessage() {}
 
 func (x *Unknown) ProtoReflect() protoreflect.Message {
-	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +2238,7 @@ func (x *Unknown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unknown.ProtoReflect.Descriptor instead.
 func (*Unknown) Descriptor() ([]byte, []int) {
-	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Unknown) GetRequestHash() []byte {
@@ -2093,6 +2246,318 @@ func (x *Unknown) GetRequestHash() []byte {
 		return x.RequestHash
 	}
 	return nil
+}
+
+// Issuance leads from a root key to the issuer keys that signed something.
+type Issuance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Signed IssuerKeys.
+	IssuerCerts [][]byte `protobuf:"bytes,1,rep,name=issuer_certs,json=issuerCerts,proto3" json:"issuer_certs,omitempty"`
+	// Signed RootHandovers, oldest first; empty if the root key never changed.
+	Handovers     [][]byte `protobuf:"bytes,2,rep,name=handovers,proto3" json:"handovers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issuance) Reset() {
+	*x = Issuance{}
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issuance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issuance) ProtoMessage() {}
+
+func (x *Issuance) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issuance.ProtoReflect.Descriptor instead.
+func (*Issuance) Descriptor() ([]byte, []int) {
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Issuance) GetIssuerCerts() [][]byte {
+	if x != nil {
+		return x.IssuerCerts
+	}
+	return nil
+}
+
+func (x *Issuance) GetHandovers() [][]byte {
+	if x != nil {
+		return x.Handovers
+	}
+	return nil
+}
+
+// ReceiptProof is a payment as both sides signed it: whoever knows the root
+// key can verify it with no network.
+type ReceiptProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Signed Request, with the till's certificate inside.
+	Request []byte `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// Signed PreauthCert, with a voucher.
+	PreauthCert []byte `protobuf:"bytes,2,opt,name=preauth_cert,json=preauthCert,proto3" json:"preauth_cert,omitempty"`
+	// Signed Voucher.
+	Voucher []byte `protobuf:"bytes,3,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	// Signed Charge, instead of certificate and voucher.
+	Charge []byte `protobuf:"bytes,4,opt,name=charge,proto3" json:"charge,omitempty"`
+	// Signed Receipt.
+	Receipt []byte `protobuf:"bytes,5,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// Who the issuers are.
+	Issuance *Issuance `protobuf:"bytes,6,opt,name=issuance,proto3" json:"issuance,omitempty"`
+	// Signed DeviceCert of the customer, with a charge.
+	CustomerCert  []byte `protobuf:"bytes,7,opt,name=customer_cert,json=customerCert,proto3" json:"customer_cert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptProof) Reset() {
+	*x = ReceiptProof{}
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptProof) ProtoMessage() {}
+
+func (x *ReceiptProof) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptProof.ProtoReflect.Descriptor instead.
+func (*ReceiptProof) Descriptor() ([]byte, []int) {
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReceiptProof) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetPreauthCert() []byte {
+	if x != nil {
+		return x.PreauthCert
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetVoucher() []byte {
+	if x != nil {
+		return x.Voucher
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetCharge() []byte {
+	if x != nil {
+		return x.Charge
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetReceipt() []byte {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetIssuance() *Issuance {
+	if x != nil {
+		return x.Issuance
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetCustomerCert() []byte {
+	if x != nil {
+		return x.CustomerCert
+	}
+	return nil
+}
+
+// Evidence proves that a device spent twice.
+type Evidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SAME_COUNTER or OVER_LIMIT.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Signed PreauthCert; its spender is accused.
+	PreauthCert []byte `protobuf:"bytes,2,opt,name=preauth_cert,json=preauthCert,proto3" json:"preauth_cert,omitempty"`
+	// Signed Vouchers: two at one counter, or more than the limit together.
+	Vouchers [][]byte `protobuf:"bytes,3,rep,name=vouchers,proto3" json:"vouchers,omitempty"`
+	// Signed DeviceCert of the accused.
+	DeviceCert []byte `protobuf:"bytes,4,opt,name=device_cert,json=deviceCert,proto3" json:"device_cert,omitempty"`
+	// Who the issuers are.
+	Issuance      *Issuance `protobuf:"bytes,5,opt,name=issuance,proto3" json:"issuance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Evidence) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Evidence) GetPreauthCert() []byte {
+	if x != nil {
+		return x.PreauthCert
+	}
+	return nil
+}
+
+func (x *Evidence) GetVouchers() [][]byte {
+	if x != nil {
+		return x.Vouchers
+	}
+	return nil
+}
+
+func (x *Evidence) GetDeviceCert() []byte {
+	if x != nil {
+		return x.DeviceCert
+	}
+	return nil
+}
+
+func (x *Evidence) GetIssuance() *Issuance {
+	if x != nil {
+		return x.Issuance
+	}
+	return nil
+}
+
+// JournalHead is a device's word on its event log up to an event. Kind
+// "journal-head".
+type JournalHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The device.
+	DeviceId []byte `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	// Number of the newest event.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Hash of the chain with that event.
+	Hash []byte `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	// When it was signed, by the device's clock.
+	TimeMs        int64 `protobuf:"varint,4,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalHead) Reset() {
+	*x = JournalHead{}
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalHead) ProtoMessage() {}
+
+func (x *JournalHead) ProtoReflect() protoreflect.Message {
+	mi := &file_vipaso_peer_v1_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalHead.ProtoReflect.Descriptor instead.
+func (*JournalHead) Descriptor() ([]byte, []int) {
+	return file_vipaso_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *JournalHead) GetDeviceId() []byte {
+	if x != nil {
+		return x.DeviceId
+	}
+	return nil
+}
+
+func (x *JournalHead) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *JournalHead) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *JournalHead) GetTimeMs() int64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
 }
 
 var File_vipaso_peer_v1_peer_proto protoreflect.FileDescriptor
@@ -2103,12 +2568,15 @@ const file_vipaso_peer_v1_peer_proto_rawDesc = "" +
 	"\x06Signed\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\fR\x05keyId\x12\x10\n" +
-	"\x03sig\x18\x03 \x01(\fR\x03sig\"_\n" +
+	"\x03sig\x18\x03 \x01(\fR\x03sig\"\xee\x01\n" +
 	"\x03Cap\x12\x1a\n" +
 	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vpayment_max\x18\x02 \x01(\x03R\n" +
 	"paymentMax\x12\x1b\n" +
-	"\ttotal_max\x18\x03 \x01(\x03R\btotalMax\"\x80\x03\n" +
+	"\ttotal_max\x18\x03 \x01(\x03R\btotalMax\x12)\n" +
+	"\x10counterparty_max\x18\x04 \x01(\x03R\x0fcounterpartyMax\x122\n" +
+	"\x15emergency_payment_max\x18\x05 \x01(\x03R\x13emergencyPaymentMax\x12.\n" +
+	"\x13emergency_total_max\x18\x06 \x01(\x03R\x11emergencyTotalMax\"\x94\x04\n" +
 	"\n" +
 	"DeviceCert\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\fR\bdeviceId\x12(\n" +
@@ -2125,7 +2593,12 @@ const file_vipaso_peer_v1_peer_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\n" +
 	" \x01(\x03R\vnotBeforeMs\x12 \n" +
 	"\fnot_after_ms\x18\v \x01(\x03R\n" +
-	"notAfterMs\"\xa4\x04\n" +
+	"notAfterMs\x12$\n" +
+	"\x0eoffline_max_ms\x18\f \x01(\x03R\fofflineMaxMs\x12!\n" +
+	"\fvelocity_max\x18\r \x01(\rR\vvelocityMax\x12\x1f\n" +
+	"\vvelocity_ms\x18\x0e \x01(\x03R\n" +
+	"velocityMs\x12(\n" +
+	"\x10emergency_max_ms\x18\x0f \x01(\x03R\x0eemergencyMaxMs\"\xa4\x04\n" +
 	"\vPreauthCert\x12\x1d\n" +
 	"\n" +
 	"preauth_id\x18\x01 \x01(\fR\tpreauthId\x12\x16\n" +
@@ -2153,13 +2626,20 @@ const file_vipaso_peer_v1_peer_proto_rawDesc = "" +
 	"public_key\x18\x01 \x01(\fR\tpublicKey\x12\"\n" +
 	"\rnot_before_ms\x18\x02 \x01(\x03R\vnotBeforeMs\x12 \n" +
 	"\fnot_after_ms\x18\x03 \x01(\x03R\n" +
-	"notAfterMs\"\xd0\x01\n" +
+	"notAfterMs\"\xb2\x02\n" +
 	"\vTrustBundle\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x123\n" +
 	"\aissuers\x18\x02 \x03(\v2\x19.vipaso.peer.v1.IssuerKeyR\aissuers\x12$\n" +
 	"\x0eserver_time_ms\x18\x03 \x01(\x03R\fserverTimeMs\x12'\n" +
 	"\x0frevoked_serials\x18\x04 \x03(\x04R\x0erevokedSerials\x12'\n" +
-	"\x0frevoked_devices\x18\x05 \x03(\fR\x0erevokedDevices\"7\n" +
+	"\x0frevoked_devices\x18\x05 \x03(\fR\x0erevokedDevices\x12!\n" +
+	"\fissuer_certs\x18\x06 \x03(\fR\vissuerCerts\x12\x1c\n" +
+	"\thandovers\x18\a \x03(\fR\thandovers\x12\x1f\n" +
+	"\vsealing_key\x18\b \x01(\fR\n" +
+	"sealingKey\"B\n" +
+	"\fRootHandover\x12\x19\n" +
+	"\broot_key\x18\x01 \x01(\fR\arootKey\x12\x17\n" +
+	"\atime_ms\x18\x02 \x01(\x03R\x06timeMs\"7\n" +
 	"\tTipPolicy\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x03R\x03max\"\x83\x03\n" +
@@ -2257,7 +2737,30 @@ const file_vipaso_peer_v1_peer_proto_rawDesc = "" +
 	"\aPending\x12!\n" +
 	"\frequest_hash\x18\x01 \x01(\fR\vrequestHash\",\n" +
 	"\aUnknown\x12!\n" +
-	"\frequest_hash\x18\x01 \x01(\fR\vrequestHash*B\n" +
+	"\frequest_hash\x18\x01 \x01(\fR\vrequestHash\"K\n" +
+	"\bIssuance\x12!\n" +
+	"\fissuer_certs\x18\x01 \x03(\fR\vissuerCerts\x12\x1c\n" +
+	"\thandovers\x18\x02 \x03(\fR\thandovers\"\xf2\x01\n" +
+	"\fReceiptProof\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\x12!\n" +
+	"\fpreauth_cert\x18\x02 \x01(\fR\vpreauthCert\x12\x18\n" +
+	"\avoucher\x18\x03 \x01(\fR\avoucher\x12\x16\n" +
+	"\x06charge\x18\x04 \x01(\fR\x06charge\x12\x18\n" +
+	"\areceipt\x18\x05 \x01(\fR\areceipt\x124\n" +
+	"\bissuance\x18\x06 \x01(\v2\x18.vipaso.peer.v1.IssuanceR\bissuance\x12#\n" +
+	"\rcustomer_cert\x18\a \x01(\fR\fcustomerCert\"\xb4\x01\n" +
+	"\bEvidence\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12!\n" +
+	"\fpreauth_cert\x18\x02 \x01(\fR\vpreauthCert\x12\x1a\n" +
+	"\bvouchers\x18\x03 \x03(\fR\bvouchers\x12\x1f\n" +
+	"\vdevice_cert\x18\x04 \x01(\fR\n" +
+	"deviceCert\x124\n" +
+	"\bissuance\x18\x05 \x01(\v2\x18.vipaso.peer.v1.IssuanceR\bissuance\"s\n" +
+	"\vJournalHead\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\fR\bdeviceId\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x17\n" +
+	"\atime_ms\x18\x04 \x01(\x03R\x06timeMs*B\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_BUSINESS\x10\x01\x12\x11\n" +
@@ -2298,7 +2801,7 @@ func file_vipaso_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_vipaso_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_vipaso_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_vipaso_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_vipaso_peer_v1_peer_proto_goTypes = []any{
 	(Role)(0),             // 0: vipaso.peer.v1.Role
 	(Assurance)(0),        // 1: vipaso.peer.v1.Assurance
@@ -2311,38 +2814,45 @@ var file_vipaso_peer_v1_peer_proto_goTypes = []any{
 	(*PreauthCert)(nil),   // 8: vipaso.peer.v1.PreauthCert
 	(*IssuerKey)(nil),     // 9: vipaso.peer.v1.IssuerKey
 	(*TrustBundle)(nil),   // 10: vipaso.peer.v1.TrustBundle
-	(*TipPolicy)(nil),     // 11: vipaso.peer.v1.TipPolicy
-	(*Request)(nil),       // 12: vipaso.peer.v1.Request
-	(*Voucher)(nil),       // 13: vipaso.peer.v1.Voucher
-	(*Charge)(nil),        // 14: vipaso.peer.v1.Charge
-	(*Receipt)(nil),       // 15: vipaso.peer.v1.Receipt
-	(*Cancel)(nil),        // 16: vipaso.peer.v1.Cancel
-	(*Decline)(nil),       // 17: vipaso.peer.v1.Decline
-	(*Verdict)(nil),       // 18: vipaso.peer.v1.Verdict
-	(*Versions)(nil),      // 19: vipaso.peer.v1.Versions
-	(*BusinessHello)(nil), // 20: vipaso.peer.v1.BusinessHello
-	(*CustomerHello)(nil), // 21: vipaso.peer.v1.CustomerHello
-	(*Payment)(nil),       // 22: vipaso.peer.v1.Payment
-	(*BundlePart)(nil),    // 23: vipaso.peer.v1.BundlePart
-	(*Pending)(nil),       // 24: vipaso.peer.v1.Pending
-	(*Unknown)(nil),       // 25: vipaso.peer.v1.Unknown
+	(*RootHandover)(nil),  // 11: vipaso.peer.v1.RootHandover
+	(*TipPolicy)(nil),     // 12: vipaso.peer.v1.TipPolicy
+	(*Request)(nil),       // 13: vipaso.peer.v1.Request
+	(*Voucher)(nil),       // 14: vipaso.peer.v1.Voucher
+	(*Charge)(nil),        // 15: vipaso.peer.v1.Charge
+	(*Receipt)(nil),       // 16: vipaso.peer.v1.Receipt
+	(*Cancel)(nil),        // 17: vipaso.peer.v1.Cancel
+	(*Decline)(nil),       // 18: vipaso.peer.v1.Decline
+	(*Verdict)(nil),       // 19: vipaso.peer.v1.Verdict
+	(*Versions)(nil),      // 20: vipaso.peer.v1.Versions
+	(*BusinessHello)(nil), // 21: vipaso.peer.v1.BusinessHello
+	(*CustomerHello)(nil), // 22: vipaso.peer.v1.CustomerHello
+	(*Payment)(nil),       // 23: vipaso.peer.v1.Payment
+	(*BundlePart)(nil),    // 24: vipaso.peer.v1.BundlePart
+	(*Pending)(nil),       // 25: vipaso.peer.v1.Pending
+	(*Unknown)(nil),       // 26: vipaso.peer.v1.Unknown
+	(*Issuance)(nil),      // 27: vipaso.peer.v1.Issuance
+	(*ReceiptProof)(nil),  // 28: vipaso.peer.v1.ReceiptProof
+	(*Evidence)(nil),      // 29: vipaso.peer.v1.Evidence
+	(*JournalHead)(nil),   // 30: vipaso.peer.v1.JournalHead
 }
 var file_vipaso_peer_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: vipaso.peer.v1.DeviceCert.role:type_name -> vipaso.peer.v1.Role
 	6,  // 1: vipaso.peer.v1.DeviceCert.caps:type_name -> vipaso.peer.v1.Cap
 	1,  // 2: vipaso.peer.v1.PreauthCert.assurance:type_name -> vipaso.peer.v1.Assurance
 	9,  // 3: vipaso.peer.v1.TrustBundle.issuers:type_name -> vipaso.peer.v1.IssuerKey
-	11, // 4: vipaso.peer.v1.Request.tip:type_name -> vipaso.peer.v1.TipPolicy
+	12, // 4: vipaso.peer.v1.Request.tip:type_name -> vipaso.peer.v1.TipPolicy
 	2,  // 5: vipaso.peer.v1.Receipt.status:type_name -> vipaso.peer.v1.ReceiptStatus
 	3,  // 6: vipaso.peer.v1.Cancel.reason:type_name -> vipaso.peer.v1.CancelReason
 	4,  // 7: vipaso.peer.v1.Verdict.outcome:type_name -> vipaso.peer.v1.Outcome
-	19, // 8: vipaso.peer.v1.BusinessHello.versions:type_name -> vipaso.peer.v1.Versions
-	19, // 9: vipaso.peer.v1.CustomerHello.versions:type_name -> vipaso.peer.v1.Versions
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	20, // 8: vipaso.peer.v1.BusinessHello.versions:type_name -> vipaso.peer.v1.Versions
+	20, // 9: vipaso.peer.v1.CustomerHello.versions:type_name -> vipaso.peer.v1.Versions
+	27, // 10: vipaso.peer.v1.ReceiptProof.issuance:type_name -> vipaso.peer.v1.Issuance
+	27, // 11: vipaso.peer.v1.Evidence.issuance:type_name -> vipaso.peer.v1.Issuance
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_vipaso_peer_v1_peer_proto_init() }
@@ -2356,7 +2866,7 @@ func file_vipaso_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vipaso_peer_v1_peer_proto_rawDesc), len(file_vipaso_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   21,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
