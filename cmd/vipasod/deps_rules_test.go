@@ -13,7 +13,7 @@ var packages = []string{
 	"cmd/internal/prove/crash",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
-	"preauth", "preauth/money", "preauth/ledger",
+	"preauth", "preauth/money", "preauth/ledger", "preauth/seal",
 	"store",
 	"syncer", "syncer/outbox", "syncer/backend",
 	"ble/link", "ble/link/linktest", "ble/frame", "ble/secure", "ble/radio", "ble/hci", "ble/sim", "ble/testbed",
