@@ -51,16 +51,19 @@ func fuzzOpen[M proto.Message](f *testing.F) {
 	})
 }
 
-func FuzzOpenDeviceCert(f *testing.F)  { fuzzOpen[*peerv1.DeviceCert](f) }
-func FuzzOpenPreauthCert(f *testing.F) { fuzzOpen[*peerv1.PreauthCert](f) }
-func FuzzOpenTrustBundle(f *testing.F) { fuzzOpen[*peerv1.TrustBundle](f) }
-func FuzzOpenVerdict(f *testing.F)     { fuzzOpen[*peerv1.Verdict](f) }
-func FuzzOpenRequest(f *testing.F)     { fuzzOpen[*peerv1.Request](f) }
-func FuzzOpenReceipt(f *testing.F)     { fuzzOpen[*peerv1.Receipt](f) }
-func FuzzOpenCancel(f *testing.F)      { fuzzOpen[*peerv1.Cancel](f) }
-func FuzzOpenVoucher(f *testing.F)     { fuzzOpen[*peerv1.Voucher](f) }
-func FuzzOpenCharge(f *testing.F)      { fuzzOpen[*peerv1.Charge](f) }
-func FuzzOpenDecline(f *testing.F)     { fuzzOpen[*peerv1.Decline](f) }
+func FuzzOpenDeviceCert(f *testing.F)   { fuzzOpen[*peerv1.DeviceCert](f) }
+func FuzzOpenPreauthCert(f *testing.F)  { fuzzOpen[*peerv1.PreauthCert](f) }
+func FuzzOpenTrustBundle(f *testing.F)  { fuzzOpen[*peerv1.TrustBundle](f) }
+func FuzzOpenIssuerKey(f *testing.F)    { fuzzOpen[*peerv1.IssuerKey](f) }
+func FuzzOpenRootHandover(f *testing.F) { fuzzOpen[*peerv1.RootHandover](f) }
+func FuzzOpenVerdict(f *testing.F)      { fuzzOpen[*peerv1.Verdict](f) }
+func FuzzOpenRequest(f *testing.F)      { fuzzOpen[*peerv1.Request](f) }
+func FuzzOpenReceipt(f *testing.F)      { fuzzOpen[*peerv1.Receipt](f) }
+func FuzzOpenCancel(f *testing.F)       { fuzzOpen[*peerv1.Cancel](f) }
+func FuzzOpenVoucher(f *testing.F)      { fuzzOpen[*peerv1.Voucher](f) }
+func FuzzOpenCharge(f *testing.F)       { fuzzOpen[*peerv1.Charge](f) }
+func FuzzOpenDecline(f *testing.F)      { fuzzOpen[*peerv1.Decline](f) }
+func FuzzOpenJournalHead(f *testing.F)  { fuzzOpen[*peerv1.JournalHead](f) }
 
 // FuzzCheckVoucher: a till takes a voucher and its certificate as they were
 // signed, and no bytes that say anything else.

@@ -18,6 +18,7 @@ type sample struct {
 // one with none that may be missing.
 func samples(t testing.TB) []sample {
 	d := newDeal()
+	second := testPub("second root")
 	request := d.signRequest(t)
 	paid := testBytes("voucher", 32)
 	voucher := d.voucher
@@ -29,13 +30,17 @@ func samples(t testing.TB) []sample {
 	d.charge.RequestHash = request.Hash[:]
 	bound := proto.Clone(d.preauth).(*peerv1.PreauthCert)
 	bound.BoundTo, bound.Delegated, bound.Assurance, bound.PaymentsMax = request.Hash[:], true, peerv1.Assurance_ASSURANCE_TPM, 32
-	bare := proto.Clone(d.bundle).(*peerv1.TrustBundle)
+	whole, bare := proto.Clone(d.bundle).(*peerv1.TrustBundle), proto.Clone(d.bundle).(*peerv1.TrustBundle)
+	whole.IssuerCerts, whole.Handovers = [][]byte{issuerCert(t, "root", "issuer")}, handovers(t, "first root", "second root", "root")
+	whole.SealingKey = testBytes("sealing", 32)
 	bare.RevokedSerials, bare.RevokedDevices = nil, nil
 	offline := proto.Clone(request.Body).(*peerv1.Request)
 	offline.Tip, offline.Reference, offline.Online, offline.CreatedMs = nil, "", false, 0
 	return []sample{
-		{"trust bundle", "root", d.bundle},
+		{"trust bundle", "root", whole},
 		{"trust bundle that revokes nothing", "root", bare},
+		{"issuer key", "root", d.bundle.Issuers[0]},
+		{"root handover", "root", &peerv1.RootHandover{RootKey: second[:], TimeMs: noon.UnixMilli()}},
 		{"certificate of a till", "issuer", d.tillCert},
 		{"certificate of a customer", "issuer", d.customerCert},
 		{"pre-authorization", "issuer", d.preauth},
@@ -62,6 +67,9 @@ func samples(t testing.TB) []sample {
 		{"verdict cancelled before any voucher", "issuer", &peerv1.Verdict{
 			RequestHash: request.Hash[:], Outcome: peerv1.Outcome_OUTCOME_CANCELLED, TimeMs: noon.UnixMilli(),
 		}},
+		{"head of a journal", "till", &peerv1.JournalHead{
+			DeviceId: testBytes("till", 16), Sequence: 7, Hash: testBytes("journal", 32), TimeMs: noon.UnixMilli(),
+		}},
 	}
 }
 
@@ -80,14 +88,17 @@ func openKind[M proto.Message](b []byte) (opened, error) {
 
 // openers opens an object by the name of its kind.
 var openers = map[string]func([]byte) (opened, error){
-	"device-cert":  openKind[*peerv1.DeviceCert],
-	"preauth-cert": openKind[*peerv1.PreauthCert],
-	"trust-bundle": openKind[*peerv1.TrustBundle],
-	"verdict":      openKind[*peerv1.Verdict],
-	"request":      openKind[*peerv1.Request],
-	"receipt":      openKind[*peerv1.Receipt],
-	"cancel":       openKind[*peerv1.Cancel],
-	"voucher":      openKind[*peerv1.Voucher],
-	"charge":       openKind[*peerv1.Charge],
-	"decline":      openKind[*peerv1.Decline],
+	"device-cert":   openKind[*peerv1.DeviceCert],
+	"preauth-cert":  openKind[*peerv1.PreauthCert],
+	"trust-bundle":  openKind[*peerv1.TrustBundle],
+	"issuer-key":    openKind[*peerv1.IssuerKey],
+	"root-handover": openKind[*peerv1.RootHandover],
+	"verdict":       openKind[*peerv1.Verdict],
+	"request":       openKind[*peerv1.Request],
+	"receipt":       openKind[*peerv1.Receipt],
+	"cancel":        openKind[*peerv1.Cancel],
+	"voucher":       openKind[*peerv1.Voucher],
+	"charge":        openKind[*peerv1.Charge],
+	"decline":       openKind[*peerv1.Decline],
+	"journal-head":  openKind[*peerv1.JournalHead],
 }

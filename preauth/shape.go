@@ -97,6 +97,11 @@ func checkShape(m proto.Message) error {
 		s.preauthCert(m)
 	case *peerv1.TrustBundle:
 		s.trustBundle(m)
+	case *peerv1.IssuerKey:
+		s.issuerKey(m)
+	case *peerv1.RootHandover:
+		s.key("root_key", m.RootKey)
+		s.is("time", m.TimeMs > 0)
 	case *peerv1.Verdict:
 		s.verdict(m)
 	case *peerv1.Request:
@@ -121,6 +126,11 @@ func checkShape(m proto.Message) error {
 	case *peerv1.Decline:
 		s.size("request_hash", m.RequestHash, 32)
 		s.text("reason", m.Reason)
+	case *peerv1.JournalHead:
+		s.size("device_id", m.DeviceId, 16)
+		s.size("hash", m.Hash, 32)
+		s.is("sequence", m.Sequence > 0)
+		s.is("time_ms", m.TimeMs > 0)
 	default:
 		s.wrong("kind", "is never signed")
 	}
@@ -189,14 +199,23 @@ func paymentsMax(a peerv1.Assurance) uint32 {
 func (s *shape) trustBundle(m *peerv1.TrustBundle) {
 	s.is("epoch", m.Epoch > 0)
 	s.is("server_time", m.ServerTimeMs > 0)
-	s.is("issuers", len(m.Issuers) >= 1 && len(m.Issuers) <= 16)
+	s.is("issuers", len(m.Issuers) >= 1 && len(m.Issuers) <= IssuersMax)
 	for _, k := range m.Issuers {
-		s.key("issuers.public_key", k.PublicKey)
-		s.between("issuers.validity", k.NotBeforeMs, k.NotAfterMs)
+		s.issuerKey(k)
 	}
+	s.is("issuer_certs", len(m.IssuerCerts) <= IssuersMax)
+	s.is("handovers", len(m.Handovers) <= HandoversMax)
 	for _, d := range m.RevokedDevices {
 		s.size("revoked_devices", d, 16)
 	}
+	if len(m.SealingKey) != 0 {
+		s.size("sealing_key", m.SealingKey, 32)
+	}
+}
+
+func (s *shape) issuerKey(m *peerv1.IssuerKey) {
+	s.key("public_key", m.PublicKey)
+	s.between("validity", m.NotBeforeMs, m.NotAfterMs)
 }
 
 func (s *shape) verdict(m *peerv1.Verdict) {

@@ -2,6 +2,7 @@ package preauth
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,8 +102,31 @@ func bendsOfCertificates() []bend {
 		}),
 		of("issuer key off the curve", func(m bundle) { m.Issuers[0].PublicKey = short(33) }),
 		of("issuer key without end", func(m bundle) { m.Issuers[0].NotAfterMs = 0 }),
+		of("bundle with 17 certificates of issuers", func(m bundle) { m.IssuerCerts = make([][]byte, 17) }),
+		of("bundle with 9 handovers", func(m bundle) { m.Handovers = make([][]byte, 9) }),
+		of("short sealing key", func(m bundle) { m.SealingKey = short(31) }),
 		of("revoked device that is no id", func(m bundle) { m.RevokedDevices[0] = short(15) }),
 	}
+}
+
+func bendsOfRoots() []bend {
+	type (
+		issuer   = *peerv1.IssuerKey
+		handover = *peerv1.RootHandover
+	)
+	return []bend{
+		of("issuer without key", func(m issuer) { m.PublicKey = nil }),
+		of("issuer valid from never", func(m issuer) { m.NotBeforeMs = 0 }),
+		of("issuer that ends when it begins", func(m issuer) { m.NotAfterMs = m.NotBeforeMs }),
+		of("handover to no key", func(m handover) { m.RootKey = nil }),
+		of("handover to a key off the curve", func(m handover) { m.RootKey = short(33) }),
+		of("handover without time", func(m handover) { m.TimeMs = 0 }),
+	}
+}
+
+// bends are all there are.
+func bends() []bend {
+	return slices.Concat(bendsOfCertificates(), bendsOfRoots(), bendsOfTheRest())
 }
 
 func bendsOfTheRest() []bend {
@@ -114,6 +138,7 @@ func bendsOfTheRest() []bend {
 		receipt = *peerv1.Receipt
 		cancel  = *peerv1.Cancel
 		verdict = *peerv1.Verdict
+		head    = *peerv1.JournalHead
 	)
 	return []bend{
 		of("request without payment", func(m request) { m.PaymentId = nil }),
@@ -175,6 +200,11 @@ func bendsOfTheRest() []bend {
 		of("verdict that cancels and pays", func(m verdict) { m.Outcome = peerv1.Outcome_OUTCOME_CANCELLED }),
 		of("verdict with a shortfall below zero", func(m verdict) { m.Shortfall = -1 }),
 		of("verdict with many words", func(m verdict) { m.Reason = strings.Repeat("x", 65) }),
+
+		of("journal of no device", func(m head) { m.DeviceId = nil }),
+		of("journal without events", func(m head) { m.Sequence = 0 }),
+		of("journal without hash", func(m head) { m.Hash = short(31) }),
+		of("journal without time", func(m head) { m.TimeMs = 0 }),
 	}
 }
 
@@ -193,7 +223,7 @@ func fullest(t *testing.T) []sample {
 }
 
 func TestBodiesOutOfBoundsAreRefused(t *testing.T) {
-	for _, b := range append(bendsOfCertificates(), bendsOfTheRest()...) {
+	for _, b := range bends() {
 		bent := 0
 		for _, s := range fullest(t) {
 			m := proto.Clone(s.body)
@@ -232,6 +262,9 @@ func TestBodiesAtTheirBoundsAreAccepted(t *testing.T) {
 			for len(m.Issuers) < 16 {
 				m.Issuers = append(m.Issuers, m.Issuers[0])
 			}
+		}),
+		of("16 certificates of issuers and 8 handovers", func(m *peerv1.TrustBundle) {
+			m.IssuerCerts, m.Handovers = make([][]byte, 16), make([][]byte, 8)
 		}),
 		of("an hour to answer", func(m *peerv1.Request) { m.TtlMs = 3_600_000 }),
 		of("four Cancels", func(m *peerv1.Voucher) { m.Released = [][]byte{{1}, {2}, {3}, {4}} }),

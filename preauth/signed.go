@@ -35,6 +35,8 @@ type (
 	DeviceCert  = Signed[*peerv1.DeviceCert]
 	PreauthCert = Signed[*peerv1.PreauthCert]
 	TrustBundle = Signed[*peerv1.TrustBundle]
+	IssuerCert  = Signed[*peerv1.IssuerKey]
+	Handover    = Signed[*peerv1.RootHandover]
 	Verdict     = Signed[*peerv1.Verdict]
 	Request     = Signed[*peerv1.Request]
 	Receipt     = Signed[*peerv1.Receipt]
@@ -42,6 +44,7 @@ type (
 	Voucher     = Signed[*peerv1.Voucher]
 	Charge      = Signed[*peerv1.Charge]
 	Decline     = Signed[*peerv1.Decline]
+	JournalHead = Signed[*peerv1.JournalHead]
 )
 
 // Signed is a signed object as it was sent: the bytes, their meaning, and
@@ -198,6 +201,10 @@ func kindOf(m proto.Message) string {
 		return "preauth-cert"
 	case *peerv1.TrustBundle:
 		return "trust-bundle"
+	case *peerv1.IssuerKey:
+		return "issuer-key"
+	case *peerv1.RootHandover:
+		return "root-handover"
 	case *peerv1.Verdict:
 		return "verdict"
 	case *peerv1.Request:
@@ -212,6 +219,8 @@ func kindOf(m proto.Message) string {
 		return "charge"
 	case *peerv1.Decline:
 		return "decline"
+	case *peerv1.JournalHead:
+		return "journal-head"
 	}
 	return string(m.ProtoReflect().Descriptor().FullName())
 }

@@ -23,21 +23,35 @@ var (
 // Trust judges what others show, by the root key of this device's backend and
 // the newest bundle it signed. The zero value trusts nothing.
 type Trust struct {
-	Root   PublicKey
+	Issuers
+	Root   PublicKey // that signed the bundle
 	Bundle TrustBundle
 }
 
-// OpenTrust checks the bundle against the root key. The error wraps ErrDecode
-// or ErrSignature.
+// OpenTrust checks the bundle against the root key, or against a later one if
+// the bundle's handovers lead there. Root is then that later key, which the
+// device is to know from now on: no bundle leads back from it.
+//
+// The error wraps ErrDecode or ErrSignature.
 func OpenTrust(root PublicKey, bundle []byte) (Trust, error) {
 	b, err := Open[*peerv1.TrustBundle](bundle)
 	if err != nil {
 		return Trust{}, err
 	}
+	if root, err = follow(root, b.Body.Handovers); err != nil {
+		return Trust{}, err
+	}
 	if err := b.VerifiedBy(root); err != nil {
 		return Trust{}, err
 	}
-	return Trust{Root: root, Bundle: b}, nil
+	return Trust{Issuers: Issuers{b.Body.Issuers}, Root: root, Bundle: b}, nil
+}
+
+// Issuance is what leads somebody who knows a root key to the issuers of this
+// bundle: a receipt or evidence carries it.
+func (t Trust) Issuance() *peerv1.Issuance {
+	b := t.Bundle.Body
+	return &peerv1.Issuance{IssuerCerts: b.GetIssuerCerts(), Handovers: b.GetHandovers()}
 }
 
 // Epoch is the epoch of the bundle, 0 without one.
@@ -93,72 +107,7 @@ func (t Trust) PreauthCert(b []byte, now time.Time) (PreauthCert, error) {
 	return c, nil
 }
 
-// GenuineDevice accepts a device certificate that the backend ever signed,
-// expired or revoked: what settlement asks. The error wraps ErrDecode,
-// ErrIssuer or ErrSignature.
-func (t Trust) GenuineDevice(b []byte) (DeviceCert, error) {
-	c, err := Open[*peerv1.DeviceCert](b)
-	if err != nil {
-		return DeviceCert{}, err
-	}
-	if err := t.issued(c.keyID, c.VerifiedBy); err != nil {
-		return DeviceCert{}, err
-	}
-	return c, nil
-}
-
-// GenuinePreauth accepts a pre-authorization certificate that the backend
-// ever signed. The error wraps ErrDecode, ErrIssuer or ErrSignature.
-func (t Trust) GenuinePreauth(b []byte) (PreauthCert, error) {
-	c, err := Open[*peerv1.PreauthCert](b)
-	if err != nil {
-		return PreauthCert{}, err
-	}
-	if err := t.issued(c.keyID, c.VerifiedBy); err != nil {
-		return PreauthCert{}, err
-	}
-	return c, nil
-}
-
-// Verdict decodes a verdict that the backend signed.
-//
-// The error wraps ErrDecode, ErrIssuer or ErrSignature.
-func (t Trust) Verdict(b []byte) (Verdict, error) {
-	v, err := Open[*peerv1.Verdict](b)
-	if err != nil {
-		return Verdict{}, err
-	}
-	if err := t.issued(v.keyID, v.VerifiedBy); err != nil {
-		return Verdict{}, err
-	}
-	return v, nil
-}
-
 // Revoked reports whether the bundle revokes the device.
 func (t Trust) Revoked(device ID) bool {
 	return slices.ContainsFunc(t.Bundle.Body.GetRevokedDevices(), func(b []byte) bool { return ID(b) == device })
-}
-
-// issued runs verify with the issuer key of that id.
-func (t Trust) issued(keyID [8]byte, verify func(PublicKey) error) error {
-	k := t.issuer(keyID)
-	if k == nil {
-		return fmt.Errorf("key %x: %w", keyID, ErrIssuer)
-	}
-	return verify(PublicKey(k.PublicKey))
-}
-
-// issuing reports whether the issuer key may be relied on at now.
-func (t Trust) issuing(keyID [8]byte, now time.Time) bool {
-	k := t.issuer(keyID)
-	return k != nil && now.UnixMilli() < k.NotAfterMs
-}
-
-func (t Trust) issuer(keyID [8]byte) *peerv1.IssuerKey {
-	for _, k := range t.Bundle.Body.GetIssuers() {
-		if PublicKey(k.PublicKey).KeyID() == keyID {
-			return k
-		}
-	}
-	return nil
 }

@@ -106,7 +106,7 @@ func refusedVectors(t *testing.T) []refusedVector {
 		add(kind+" without its first field", kind, s.key, envelope(t, s.key, kind, body[len(first):]), "PEER_PROTOCOL")
 		add(kind+" with its first field last", kind, s.key, envelope(t, s.key, kind, append(bytes.Clone(body[len(first):]), first...)), "PEER_PROTOCOL")
 	}
-	for _, b := range append(bendsOfCertificates(), bendsOfTheRest()...) {
+	for _, b := range bends() {
 		for _, s := range fullest(t) {
 			before := forge(t, s.key, s.body)
 			b.bend(s.body)

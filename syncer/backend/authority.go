@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
@@ -18,11 +19,12 @@ import (
 const backdate = time.Hour
 
 // An Authority is the backend's secrets: the root key that signs trust
-// bundles, the issuer key that signs certificates and verdicts, and the CA of
-// the transport.
+// bundles, the issuer key that signs certificates and verdicts, the X25519
+// key that opens what devices sealed, and the CA of the transport.
 type Authority struct {
-	Root   *ecdsa.PrivateKey
-	Issuer *ecdsa.PrivateKey
+	Root    *ecdsa.PrivateKey
+	Issuer  *ecdsa.PrivateKey
+	Sealing *ecdh.PrivateKey // nil: bundles name none
 
 	// IssuerFrom and IssuerUntil bound the validity of the issuer key. They
 	// count once, when the key is first used with a database.

@@ -105,7 +105,10 @@ func New(ctx context.Context, store *Store, a Authority, o Options) (*Server, er
 	}
 	return s, store.Read(ctx, func(t Tx) error {
 		b, err := s.bundle(t, s.now())
-		s.trust = preauth.Trust{Root: preauth.PublicKeyOf(&a.Root.PublicKey), Bundle: b}
+		if err != nil {
+			return err
+		}
+		s.trust, err = preauth.OpenTrust(preauth.PublicKeyOf(&a.Root.PublicKey), b.Bytes)
 		return err
 	})
 }

@@ -64,7 +64,7 @@ func signatureMutants() []Mutant {
 			In: "preauth", By: "^TestATillRefusesAVoucherBecause$"},
 		{Name: "a receipt for another voucher counts", File: "preauth/answer.go", Old: "if Hash(rc.Body.VoucherHash) != voucher {", New: "if false {",
 			In: "preauth", By: "^TestAReceiptForAnotherVoucherProvesNothing$"},
-		{Name: "believe any verdict", File: "preauth/trust.go", Old: "if err := t.issued(v.keyID, v.VerifiedBy); err != nil {\n		return Verdict{}, err", New: "if err := t.issued(v.keyID, v.VerifiedBy); err != nil && false {\n		return Verdict{}, err",
+		{Name: "believe any verdict", File: "preauth/issuers.go", Old: "if err := i.issued(v.keyID, v.VerifiedBy); err != nil {\n		return Verdict{}, err", New: "if err := i.issued(v.keyID, v.VerifiedBy); err != nil && false {\n		return Verdict{}, err",
 			In: "preauth", By: "^TestAVerdictCountsOnlyFromTheBackend$"},
 		{Name: "a pre-authorization has one cent too much", File: "preauth/authorization.go", Old: "case total > a.Remaining():", New: "case total > a.Remaining()+1:",
 			In: "preauth", By: "^TestDrawRefuses$"},
