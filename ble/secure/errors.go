@@ -114,15 +114,22 @@ func peerError(c frame.Control) *PeerError {
 	return &PeerError{Alert: max(AlertCode(c.Code), AlertProtocol), VersionMin: c.VersionMin, VersionMax: c.VersionMax}
 }
 
-// alertFor returns the ALERT that tells the peer about err, if it is to know.
-func alertFor(err error) (frame.Control, bool) {
+// AlertOf returns the code of the ALERT that tells the peer about err, or 0 if
+// the peer is not to know: err is no fault of its, or it has said so itself.
+func AlertOf(err error) AlertCode {
 	if errors.As(err, new(*PeerError)) {
-		return frame.Control{}, false
+		return 0
 	}
 	for _, a := range alerts {
 		if errors.Is(err, a.err) {
-			return frame.Control{Op: frame.Alert, Code: uint8(a.code), VersionMin: VersionMin, VersionMax: VersionMax}, true
+			return a.code
 		}
 	}
-	return frame.Control{}, false
+	return 0
+}
+
+// alertFor returns the ALERT that tells the peer about err, if it is to know.
+func alertFor(err error) (frame.Control, bool) {
+	code := AlertOf(err)
+	return frame.Control{Op: frame.Alert, Code: uint8(code), VersionMin: VersionMin, VersionMax: VersionMax}, code != 0
 }

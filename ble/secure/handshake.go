@@ -5,13 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"time"
-
-	"github.com/flynn/noise"
-	"golang.org/x/crypto/curve25519"
-
-	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/link"
 )
@@ -22,7 +16,7 @@ import (
 // The error wraps ErrProtocol, ErrHandshake, ErrPeerIdentity, ErrVersion,
 // ErrDowngrade, link.ErrLost or the context's error.
 func Initiate(ctx context.Context, l link.Link, loc Local, in Initiator) (*Session, error) {
-	hello, err := businessHello(l, loc, in)
+	opening, first, err := in.Open(loc, l.PeerReadValue(), rand.Reader)
 	if err != nil {
 		l.Close(err.Error())
 		return nil, err
@@ -31,51 +25,22 @@ func Initiate(ctx context.Context, l link.Link, loc Local, in Initiator) (*Sessi
 	if err != nil {
 		return nil, err
 	}
-	s, err := initiate(ctx, w, loc, hello)
+	agreed, err := initiate(ctx, w, opening, first)
 	if err != nil {
 		return nil, w.giveUp(err)
 	}
-	return s, nil
+	return &Session{wire: w, agreed: agreed}, nil
 }
 
-func initiate(ctx context.Context, w *wire, loc Local, hello *peerv1.BusinessHello) (*Session, error) {
-	hs, err := newState(loc, true, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := Encode(hello)
-	if err != nil {
-		return nil, err
-	}
-	first, _, _, err := hs.WriteMessage(nil, payload)
-	if err != nil {
-		return nil, fmt.Errorf("first message: %w: %w", err, ErrHandshake)
-	}
-	if err := within(ctx, handshakeLimit, func(ctx context.Context) error {
-		return w.send(ctx, func() ([]byte, error) { return first, nil })
-	}); err != nil {
-		return nil, fmt.Errorf("first message: %w", err)
+func initiate(ctx context.Context, w *wire, opening *Opening, first []byte) (Agreement, error) {
+	if err := w.say(ctx, first); err != nil {
+		return Agreement{}, fmt.Errorf("first message: %w", err)
 	}
 	second, err := w.await(ctx, handshakeLimit)
 	if err != nil {
-		return nil, fmt.Errorf("second message: %w", err)
+		return Agreement{}, fmt.Errorf("second message: %w", err)
 	}
-	answer, out, in, err := hs.ReadMessage(nil, second)
-	if err != nil {
-		return nil, fmt.Errorf("second message: %w: %w", err, ErrHandshake)
-	}
-	var peer peerv1.CustomerHello
-	if err := Decode(answer, &peer); err != nil {
-		return nil, err
-	}
-	if err := judgeCustomer(&peer, hs.PeerStatic(), loc); err != nil {
-		return nil, err
-	}
-	s := newSession(w, hs, out, in)
-	s.peerCert, s.peerEpoch = peer.GetDeviceCert(), peer.GetBundleEpoch()
-	s.peerNonce, s.resumeKey = [16]byte(peer.GetNonce()), [16]byte(peer.GetResumeKey())
-	s.unfinished = peer.GetUnfinished()
-	return s, nil
+	return opening.Finish(second)
 }
 
 // Respond runs the customer device's side of the handshake over l, which it
@@ -88,66 +53,33 @@ func Respond(ctx context.Context, l link.Link, loc Local, r Responder) (*Session
 	if err != nil {
 		return nil, err
 	}
-	s, err := respond(ctx, w, loc, r)
+	agreed, err := respond(ctx, w, loc, r)
 	if err != nil {
 		return nil, w.giveUp(err)
 	}
-	return s, nil
+	return &Session{wire: w, agreed: agreed}, nil
 }
 
-func respond(ctx context.Context, w *wire, loc Local, r Responder) (*Session, error) {
-	hs, err := newState(loc, false, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
+func respond(ctx context.Context, w *wire, loc Local, r Responder) (Agreement, error) {
 	first, err := w.await(ctx, helloLimit)
 	if err != nil {
-		return nil, fmt.Errorf("first message: %w", err)
+		return Agreement{}, fmt.Errorf("first message: %w", err)
 	}
-	payload, _, _, err := hs.ReadMessage(nil, first)
+	second, agreed, err := r.Answer(loc, first, rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("first message: %w: %w", err, ErrHandshake)
+		return Agreement{}, err
 	}
-	var peer peerv1.BusinessHello
-	if err := Decode(payload, &peer); err != nil {
-		return nil, err
+	if err := w.say(ctx, second); err != nil {
+		return Agreement{}, fmt.Errorf("second message: %w", err)
 	}
-	if err := r.judge(&peer, hs.PeerStatic(), loc); err != nil {
-		return nil, err
-	}
-	answer, err := Encode(r.customerHello(loc, &peer))
-	if err != nil {
-		return nil, err
-	}
-	second, in, out, err := hs.WriteMessage(nil, answer)
-	if err != nil {
-		return nil, fmt.Errorf("second message: %w: %w", err, ErrHandshake)
-	}
-	if err := within(ctx, handshakeLimit, func(ctx context.Context) error {
-		return w.send(ctx, func() ([]byte, error) { return second, nil })
-	}); err != nil {
-		return nil, fmt.Errorf("second message: %w", err)
-	}
-	s := newSession(w, hs, out, in)
-	s.peerCert, s.peerEpoch = peer.GetDeviceCert(), peer.GetBundleEpoch()
-	s.nonceHash, s.resumeKey = [32]byte(peer.GetNonceHash()), r.ResumeKey
-	return s, nil
+	return agreed, nil
 }
 
-// newState prepares Noise with our key. random makes the ephemeral one.
-func newState(loc Local, initiator bool, random io.Reader) (*noise.HandshakeState, error) {
-	public, err := curve25519.X25519(loc.NoiseKey[:], curve25519.Basepoint)
-	if err != nil {
-		return nil, fmt.Errorf("our noise key: %w: %w", err, ErrHandshake)
-	}
-	hs, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite: suite, Pattern: noise.HandshakeIX, Initiator: initiator, Prologue: prologue, Random: random,
-		StaticKeypair: noise.DHKey{Private: loc.NoiseKey[:], Public: public},
+// say sends a message of the handshake.
+func (w *wire) say(ctx context.Context, message []byte) error {
+	return within(ctx, handshakeLimit, func(ctx context.Context) error {
+		return w.send(ctx, func() ([]byte, error) { return message, nil })
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", err, ErrHandshake)
-	}
-	return hs, nil
 }
 
 // within runs f with a time limit of our own, whose passing is ErrHandshake

@@ -37,9 +37,9 @@ func (v versionRange) agree(peer *peerv1.Versions) error {
 	return nil
 }
 
-// businessHello makes the payload of the first message. The advertisement
-// says the customer's highest version.
-func businessHello(l link.Link, loc Local, in Initiator) (*peerv1.BusinessHello, error) {
+// businessHello makes the payload of the first message to a customer with that
+// read value. The advertisement says the customer's highest version.
+func businessHello(readValue []byte, loc Local, in Initiator) (*peerv1.BusinessHello, error) {
 	beacon, err := link.DecodeBeacon(in.Advertisement)
 	if err != nil {
 		return nil, fmt.Errorf("advertisement: %w: %w", err, ErrHandshake)
@@ -53,7 +53,7 @@ func businessHello(l link.Link, loc Local, in Initiator) (*peerv1.BusinessHello,
 		DeviceCert:    loc.DeviceCert,
 		Versions:      &peerv1.Versions{Min: ours.min, Max: ours.max, Chosen: chosen},
 		Advertisement: in.Advertisement,
-		ReadValue:     l.PeerReadValue(),
+		ReadValue:     readValue,
 		BundleEpoch:   loc.Epoch,
 		NonceHash:     commitment[:],
 	}, nil

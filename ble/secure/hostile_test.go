@@ -58,7 +58,7 @@ func (x *stranger) send(message []byte) {
 // hello returns a valid first payload.
 func (x *stranger) hello() *peerv1.BusinessHello {
 	x.Helper()
-	hello, err := businessHello(x.tillLink, x.till.Local, x.initiator)
+	hello, err := businessHello(x.tillLink.PeerReadValue(), x.till.Local, x.initiator)
 	x.ok(err)
 	return hello
 }

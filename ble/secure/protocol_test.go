@@ -107,28 +107,23 @@ func TestProtocolPageHandshake(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	opening, first, err := s.initiator.Open(s.till, p.Bytes("read value"), bytes.NewReader(p.Bytes("till's ephemeral key")))
+	if err != nil || !bytes.Equal(first, p.Bytes("first message")) {
+		t.Fatalf("first message: %x, %v", first, err)
+	}
 	responder := s.responder
 	responder.RecentAdvertisement = func(b []byte) bool { return bytes.Equal(b, p.Bytes("service data")) }
 	responder.ReadValue = p.Bytes("read value")
-	if err := responder.judge(&till, p.Bytes("till's Noise key, public"), s.customer); err != nil {
-		t.Errorf("first message: %v", err)
+	second, _, err := responder.Answer(s.customer, p.Bytes("first message"), bytes.NewReader(p.Bytes("customer's ephemeral key")))
+	if err != nil || !bytes.Equal(second, p.Bytes("second message")) {
+		t.Errorf("second message: %x, %v", second, err)
 	}
-	if err := judgeCustomer(&customer, p.Bytes("customer's Noise key, public"), s.till); err != nil {
-		t.Errorf("second message: %v", err)
+	agreed, err := opening.Finish(p.Bytes("second message"))
+	if err != nil || !bytes.Equal(agreed.Binding[:], p.Bytes("channel binding")) {
+		t.Fatalf("binding %x, %v", agreed.Binding, err)
 	}
-	a, err := newState(s.till, true, bytes.NewReader(p.Bytes("till's ephemeral key")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first, _, _, err := a.WriteMessage(nil, p.Bytes("BusinessHello")); err != nil || !bytes.Equal(first, p.Bytes("first message")) {
-		t.Errorf("first message: %x, %v", first, err)
-	}
-	payload, _, in, err := a.ReadMessage(nil, p.Bytes("second message"))
-	if err != nil || !bytes.Equal(payload, p.Bytes("CustomerHello")) || !bytes.Equal(a.ChannelBinding(), p.Bytes("channel binding")) {
-		t.Fatalf("second message: %x, %v", payload, err)
-	}
-	if plain, err := in.Decrypt(nil, nil, p.Bytes("Pending, encrypted")); err != nil || !bytes.Equal(plain, p.Bytes("Pending")) {
-		t.Errorf("first message of the customer: %x, %v", plain, err)
+	if kind, body, err := agreed.Open(p.Bytes("Pending, encrypted")); err != nil || kind != Pending || !bytes.Equal(body, p.Bytes("Pending")[1:]) {
+		t.Errorf("first message of the customer: %s, %x, %v", kind, body, err)
 	}
 	commitment := sha256.Sum256(p.Bytes("n_B"))
 	if !bytes.Equal(commitment[:], till.GetNonceHash()) || !bytes.Equal(p.Bytes("n_C"), customer.GetNonce()) {

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/flynn/noise"
-
 	"github.com/vipaso/vipasod/ble/frame"
 	"github.com/vipaso/vipasod/ble/link"
 )
@@ -17,65 +15,51 @@ import (
 // Session is an established session. Its methods may be called concurrently.
 // Close must be called, also after an error.
 type Session struct {
-	wire    *wire
-	binding [32]byte
+	wire *wire
 
-	// Of the peer's hello; see the methods of these names.
-	peerCert   []byte
-	peerEpoch  uint64
-	peerNonce  [16]byte
-	nonceHash  [32]byte
-	resumeKey  [16]byte
-	unfinished [][]byte
-
-	out *noise.CipherState // guarded by the wire's turn to send
-
-	mu sync.Mutex
-	in *noise.CipherState
+	// The wire's turn to send guards sealing, and mu opening.
+	agreed Agreement
+	mu     sync.Mutex
 
 	sent, received, bytesSent, bytesReceived atomic.Uint64
 }
 
-func newSession(w *wire, hs *noise.HandshakeState, out, in *noise.CipherState) *Session {
-	return &Session{wire: w, binding: [32]byte(hs.ChannelBinding()), out: out, in: in}
-}
-
 // Binding returns the channel binding: both sides have the same, and no other
 // session has it. It is not secret.
-func (s *Session) Binding() [32]byte { return s.binding }
+func (s *Session) Binding() [32]byte { return s.agreed.Binding }
 
 // PeerCert returns the peer's Signed DeviceCert, as Local.VerifyPeer accepted
 // it. That the till holds its Noise key is proven by its first message.
-func (s *Session) PeerCert() []byte { return s.peerCert }
+func (s *Session) PeerCert() []byte { return s.agreed.PeerCert }
 
 // PeerEpoch returns the epoch of the peer's trust bundle.
-func (s *Session) PeerEpoch() uint64 { return s.peerEpoch }
+func (s *Session) PeerEpoch() uint64 { return s.agreed.PeerEpoch }
 
 // PeerNonce returns n_C. On the responder it is zero: n_B comes with the
 // Request, see RevealsNonce.
-func (s *Session) PeerNonce() [16]byte { return s.peerNonce }
+func (s *Session) PeerNonce() [16]byte { return s.agreed.PeerNonce }
 
 // NonceHash returns the till's commitment SHA-256(n_B). On the initiator it
 // is zero.
-func (s *Session) NonceHash() [32]byte { return s.nonceHash }
+func (s *Session) NonceHash() [32]byte { return s.agreed.NonceHash }
 
 // RevealsNonce reports whether nonce, from a Request, is the n_B that the
 // till committed to in the handshake. On the initiator it is always false.
 func (s *Session) RevealsNonce(nonce []byte) bool {
 	sum := sha256.Sum256(nonce)
-	return len(nonce) == 16 && subtle.ConstantTimeCompare(sum[:], s.nonceHash[:]) == 1
+	return len(nonce) == 16 && subtle.ConstantTimeCompare(sum[:], s.agreed.NonceHash[:]) == 1
 }
 
 // ResumeKey returns the key by which the till recognises this customer's
 // RESUME advertisements.
-func (s *Session) ResumeKey() [16]byte { return s.resumeKey }
+func (s *Session) ResumeKey() [16]byte { return s.agreed.ResumeKey }
 
 // Unfinished returns the ids of the payments with this till that the customer
 // has not finished, at most 8 of 16 bytes. On the responder it is empty.
-func (s *Session) Unfinished() [][]byte { return s.unfinished }
+func (s *Session) Unfinished() [][]byte { return s.agreed.Unfinished }
 
 // Code returns Code for this session.
-func (s *Session) Code(nB, nC [16]byte) string { return Code(s.binding, nB, nC) }
+func (s *Session) Code(nB, nC [16]byte) string { return Code(s.agreed.Binding, nB, nC) }
 
 // Done is closed when the session has ended; Err then says why.
 func (s *Session) Done() <-chan struct{} { return s.wire.ctx.Done() }
@@ -93,10 +77,7 @@ func (s *Session) Send(ctx context.Context, t Type, body []byte) error {
 	if len(body) > BodyMax {
 		return fmt.Errorf("send %s of %d bytes: %w", t, len(body), link.ErrTooLong)
 	}
-	err := s.wire.send(ctx, func() ([]byte, error) {
-		plain := append(make([]byte, 0, 1+len(body)), byte(t))
-		return s.out.Encrypt(nil, nil, append(plain, body...))
-	})
+	err := s.wire.send(ctx, func() ([]byte, error) { return s.agreed.Seal(t, body) })
 	if err != nil {
 		return fmt.Errorf("send %s: %w", t, err)
 	}
@@ -115,20 +96,14 @@ func (s *Session) Receive(ctx context.Context) (Type, []byte, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("receive: %w", err)
 	}
-	plain, err := s.in.Decrypt(nil, nil, message)
-	switch {
-	case err != nil:
-		err = fmt.Errorf("message of %d bytes: %w: %w", len(message), err, ErrProtocol)
-	case len(plain) == 0 || !Type(plain[0]).known():
-		err = fmt.Errorf("message of unknown type: %w", ErrProtocol)
-	}
+	t, body, err := s.agreed.Open(message)
 	if err != nil {
 		s.wire.refuse(err)
 		return 0, nil, fmt.Errorf("receive: %w", err)
 	}
 	s.received.Add(1)
-	s.bytesReceived.Add(uint64(len(plain)))
-	return Type(plain[0]), plain[1:], nil
+	s.bytesReceived.Add(uint64(1 + len(body)))
+	return t, body, nil
 }
 
 // Refuse ends the session because a message that Receive returned breaks the

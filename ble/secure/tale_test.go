@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flynn/noise"
 	"golang.org/x/crypto/curve25519"
 	"google.golang.org/protobuf/proto"
 
@@ -56,8 +55,8 @@ type tale struct {
 	customerHello  *peerv1.CustomerHello
 	first, second  []byte
 	binding        [32]byte
-	out            *noise.CipherState // the customer's
-	pending        []byte             // the customer's first message, encrypted
+	agreed         Agreement // of the customer
+	pending        []byte    // the customer's first message, encrypted
 	request        preauth.Request
 	requestBody    []byte
 	bodies         map[Type][]byte
@@ -151,29 +150,15 @@ func (s *tale) shakeHands() {
 		}
 	}
 	var err error
-	s.businessHello, err = businessHello(shown{value: shownLimits.Encode()}, s.till, s.initiator)
+	s.businessHello, err = businessHello(shownLimits.Encode(), s.till, s.initiator)
 	ok(err)
-	a, err := newState(s.till, true, bytes.NewReader(exampleBytes("till's ephemeral key", 32)))
-	ok(err)
-	b, err := newState(s.customer, false, bytes.NewReader(exampleBytes("customer's ephemeral key", 32)))
-	ok(err)
-	s.first, _, _, err = a.WriteMessage(nil, encoded(s, s.businessHello))
-	ok(err)
-	_, _, _, err = b.ReadMessage(nil, s.first)
+	_, s.first, err = s.initiator.Open(s.till, shownLimits.Encode(), bytes.NewReader(exampleBytes("till's ephemeral key", 32)))
 	ok(err)
 	s.customerHello = s.responder.customerHello(s.customer, s.businessHello)
-	s.second, _, s.out, err = b.WriteMessage(nil, encoded(s, s.customerHello))
+	s.second, s.agreed, err = s.responder.Answer(s.customer, s.first, bytes.NewReader(exampleBytes("customer's ephemeral key", 32)))
 	ok(err)
-	s.binding = [32]byte(b.ChannelBinding())
+	s.binding = s.agreed.Binding
 }
-
-// shown is a link of which only the read value matters.
-type shown struct {
-	link.Link
-	value []byte
-}
-
-func (l shown) PeerReadValue() []byte { return l.value }
 
 // pay makes the messages of the payment.
 func (s *tale) pay() {
@@ -217,7 +202,7 @@ func (s *tale) pay() {
 		}).Bytes,
 		Unknown: encoded(s, &peerv1.Unknown{RequestHash: request}),
 	}
-	pending, err := s.out.Encrypt(nil, nil, append([]byte{byte(Pending)}, s.bodies[Pending]...))
+	pending, err := s.agreed.Seal(Pending, s.bodies[Pending])
 	if err != nil {
 		s.Fatal(err)
 	}
