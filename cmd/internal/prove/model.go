@@ -222,7 +222,7 @@ func (m *model) know(p parts) *claim {
 		m.requests[c.request] = c
 		if slices.Contains(m.kept[c.request], c.till) {
 			c.ended, c.outcome = true, cancelled
-			m.unbind(c)
+			m.unbind(c, nil)
 		}
 	}
 	return c
@@ -263,6 +263,7 @@ func (m *model) claimVoucher(c *claim, h *reserve, p parts, now time.Time) {
 	v := p.voucher.Body
 	c.voucher, c.total, c.on, c.payer, c.at = p.voucher.Hash, v.Amount+v.Tip, h, preauth.ID(h.cert.InstrumentRef), now
 	h.claims = append(h.claims, c)
+	defer m.unbind(c, h) // of a customer who never heard of it, and paid otherwise
 	switch {
 	case c.ended:
 		c.outcome = cancelled
@@ -332,7 +333,7 @@ func (m *model) end(c *claim, now time.Time) {
 	c.paid, c.extra = 0, 0
 	m.owed[c.business] -= paid + extra
 	m.issuer += extra
-	defer m.unbind(c)
+	defer m.unbind(c, nil)
 	h := c.on
 	if h == nil {
 		if c.claimed() {
@@ -358,10 +359,11 @@ func (m *model) end(c *claim, now time.Time) {
 	m.release(h)
 }
 
-// unbind frees what was set aside for just this request.
-func (m *model) unbind(c *claim) {
+// unbind frees what was set aside for just this request, except where it is
+// drawn on: there it is paid from.
+func (m *model) unbind(c *claim, except *reserve) {
 	for _, h := range m.holds {
-		if boundTo(h.cert) == c.request {
+		if h != except && boundTo(h.cert) == c.request {
 			h.closed = true
 			m.release(h)
 		}
@@ -381,6 +383,7 @@ func (m *model) claimCharge(c *claim, p parts, now time.Time) {
 	c.voucher, c.total, c.payer, c.at = p.charge.Hash, b.Amount+b.Tip, preauth.ID(b.InstrumentRef), now
 	until, registered := m.windows[[2]preauth.ID{c.till, c.payment}]
 	tip := p.request.Body.GetTip()
+	defer m.unbind(c, nil)
 	switch {
 	case c.ended:
 		c.outcome = cancelled
