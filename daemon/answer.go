@@ -326,14 +326,20 @@ func handedIn(c *store.Change, key store.ItemKey) bool { return slices.Contains(
 
 // outboxRow makes an item of the till's outbox.
 func outboxRow(s store.Sale, a store.Ask, it payment.Item) store.Item {
-	row := store.Item{
+	return store.Item{
 		ItemKey: store.ItemKey{Kind: it.Kind, Request: it.Request}, Payment: s.ID,
-		Currency: s.Currency, Total: a.Total, CreatedAt: time.Now(), Deadline: settleBy(a.CertBytes),
+		Currency: s.Currency, Total: a.Total, CreatedAt: time.Now(), Deadline: claimDeadline(a),
 	}
-	if row.Deadline.IsZero() {
-		row.Deadline = time.Now().Add(30 * 24 * time.Hour) // a charge's Cancel, or one without a voucher
+}
+
+// claimDeadline is when the backend stops taking what the till hands in for a
+// request. Without a certificate it is a charge, or a Cancel without a
+// voucher.
+func claimDeadline(a store.Ask) time.Time {
+	if at := settleBy(a.CertBytes); !at.IsZero() {
+		return at
 	}
-	return row
+	return time.Now().Add(30 * 24 * time.Hour)
 }
 
 // settleBy is when the backend stops taking claims on a certificate.

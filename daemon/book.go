@@ -44,6 +44,48 @@ func (d *Device) Due(ctx context.Context, now time.Time, limit int) ([]outbox.It
 	return items, nil
 }
 
+// Claims returns the claims on those requests, done or not. What the device
+// does not know, or has promised nothing for, is left out.
+func (d *Device) Claims(ctx context.Context, requests []preauth.Hash) ([]outbox.Item, error) {
+	var items []outbox.Item
+	for _, h := range requests {
+		it := outbox.Item{Key: outbox.Key{Kind: payment.ItemClaim, Request: h}, CreatedAt: time.Now()}
+		claim := d.claimAttempt
+		if d.business() {
+			claim = d.claimAsk
+		}
+		err := claim(ctx, &it)
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) {
+			continue // a store put back from an older copy, or another device's
+		}
+		if err != nil {
+			return nil, fmt.Errorf("claim on %s: %w", h, err)
+		}
+		if len(it.Voucher)+len(it.Charge) > 0 {
+			items = append(items, it)
+		}
+	}
+	return items, nil
+}
+
+func (d *Device) claimAsk(ctx context.Context, it *outbox.Item) error {
+	ask, err := d.store.Ask(ctx, it.Key.Request)
+	if err != nil {
+		return err
+	}
+	it.Payment, it.Total, it.Currency, it.Deadline = ask.Payment, ask.Total, ask.Currency, claimDeadline(ask)
+	return d.fillAsk(ctx, it)
+}
+
+func (d *Device) claimAttempt(ctx context.Context, it *outbox.Item) error {
+	a, err := d.store.Attempt(ctx, it.Key.Request)
+	if err != nil {
+		return err
+	}
+	it.Payment, it.Total, it.Currency, it.Deadline = a.Payment, a.Amount+a.Tip, a.Currency, deadlineOf(a)
+	return d.fillAttempt(ctx, it)
+}
+
 // fillAsk adds a till's signed objects to an item.
 func (d *Device) fillAsk(ctx context.Context, it *outbox.Item) error {
 	ask, err := d.store.Ask(ctx, it.Key.Request)

@@ -61,11 +61,14 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 		}
 	}
 	id.Locked, id.VoidUntil = before.Locked, before.VoidUntil
-	lowered := d.clock.Hear(got.ServerTime)
-	if err := d.become(ctx, id, &store.Change{
-		Instruments: instrumentRows(got.Instruments), FloorLowered: lowered, Call: e.call,
+	c := &store.Change{
+		Instruments: instrumentRows(got.Instruments), FloorLowered: d.clock.Hear(got.ServerTime), Call: e.call,
 		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
-	}); err != nil {
+	}
+	if before.RootKey != got.RootKey {
+		c.VerdictsTo = new(int64) // another backend numbers otherwise
+	}
+	if err := d.become(ctx, id, c); err != nil {
 		return err
 	}
 	if !d.self.Load().same(before) {
@@ -213,7 +216,21 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 	if t := r.Trust; t.Epoch() > who.trust.Epoch() || t.Epoch() == who.trust.Epoch() && t.SignedAt().After(who.trust.SignedAt()) {
 		id.TrustBundle = t.Bundle.Bytes
 	}
+	c.VerdictsTo = &r.VerdictsTo
+	for _, it := range r.Unjudged {
+		c.Outbox = append(c.Outbox, store.Item{
+			ItemKey: store.ItemKey(it.Key), Payment: it.Payment, Deadline: it.Deadline,
+			Total: it.Total, Currency: it.Currency, CreatedAt: it.CreatedAt,
+		})
+	}
 	return d.become(ctx, id, c)
+}
+
+// Report returns what the device says when it asks the backend for what
+// changed.
+func (d *Device) Report(ctx context.Context) (syncer.Report, error) {
+	after, err := d.store.VerdictsTo(ctx)
+	return syncer.Report{VerdictsAfter: after}, err
 }
 
 // Renewed takes fresh certificates for the same keys.

@@ -40,6 +40,9 @@ func (t *tx) commit(c *Change) error {
 	if c.Floor.After(t.head.floor) || c.FloorLowered && !c.Floor.IsZero() {
 		t.head.floor = fromMS(ms(c.Floor))
 	}
+	if c.VerdictsTo != nil {
+		t.head.verdicts = *c.VerdictsTo
+	}
 	if c.Call != nil {
 		if err := t.insertCall(c.Call); err != nil {
 			return err

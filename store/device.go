@@ -61,6 +61,16 @@ func (s *Store) Instruments(ctx context.Context) ([]Instrument, error) {
 	}, `SELECT id, type, label, currency, balance, pre_auth_capable, delegated FROM instruments ORDER BY n`)
 }
 
+// VerdictsTo returns how far the backend's list of changed verdicts was read,
+// zero at first.
+func (s *Store) VerdictsTo(ctx context.Context) (int64, error) {
+	if _, err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	return s.head.verdicts, nil
+}
+
 // Floor returns the stored trusted-time floor, in milliseconds; zero if there
 // is none.
 func (s *Store) Floor(ctx context.Context) (time.Time, error) {

@@ -28,6 +28,9 @@ type Change struct {
 	// Floor is the trusted-time floor, persisted with every change. Zero
 	// leaves it.
 	Floor time.Time
+	// VerdictsTo is how far the backend's list of changed verdicts was read,
+	// by the backend's numbers. Nil leaves it.
+	VerdictsTo *int64
 	// FloorLowered allows Floor to be before the stored one: a fresh answer
 	// of the backend said so.
 	FloorLowered bool

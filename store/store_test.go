@@ -63,6 +63,24 @@ func TestCustomerPayment(t *testing.T) {
 	}
 }
 
+// TestVerdictsTo: how far changed verdicts were read outlives the process, and
+// goes back when somebody says so.
+func TestVerdictsTo(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir, Customer)
+	for _, to := range []int64{7, 107, 0} {
+		commit(t, s, &Change{VerdictsTo: &to})
+		commit(t, s, &Change{Floor: at(1)})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openAt(t, dir, Customer)
+		if got, err := s.VerdictsTo(t.Context()); err != nil || got != to {
+			t.Errorf("%d, want %d: %v", got, to, err)
+		}
+	}
+}
+
 // TestBusinessPayment walks one payment of two customers through a till's
 // store.
 func TestBusinessPayment(t *testing.T) {

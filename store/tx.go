@@ -30,13 +30,14 @@ type head struct {
 	skipped  int64 // of the sequence: numbers that no event has
 	floor    time.Time
 	outbox   int64 // items
+	verdicts int64 // how far the backend's list of changed verdicts was read
 }
 
 // loadHead reads the head of the opened file.
 func (s *Store) loadHead(ctx context.Context) error {
 	h, err := one(ctx, s, func(r row) (h head, err error) {
-		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox)
-	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox FROM head WHERE id = 1`)
+		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox, &h.verdicts)
+	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox, verdicts_to FROM head WHERE id = 1`)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s was never finished; keep it and restore a backup: %w", fileName, ErrCorrupt)
@@ -194,8 +195,9 @@ func (t *tx) saveHead() error {
 	if t.head == t.s.head {
 		return nil
 	}
-	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ? WHERE id = 1 AND sequence = ? AND changes = ?`,
-		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.s.head.sequence, t.s.head.changes)
+	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ?, verdicts_to = ?
+		WHERE id = 1 AND sequence = ? AND changes = ?`,
+		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.head.verdicts, t.s.head.sequence, t.s.head.changes)
 	if err != nil {
 		return fmt.Errorf("head: %w", err)
 	}

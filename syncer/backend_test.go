@@ -131,6 +131,9 @@ type fakeBackend struct {
 
 	handed [][]byte // requests in order of arrival
 
+	changed   [][]byte                    // verdicts that replaced others, the first is number 1
+	refreshed []*backendv1.RefreshRequest // in order
+
 	refuse func(method string) error     // before a call
 	lose   func(method string) bool      // its answer
 	bend   func(method string, resp any) // its answer
@@ -310,12 +313,15 @@ func (b *fakeBackend) Query(_ context.Context, r *backendv1.QueryRequest) (*back
 	return resp, nil
 }
 
-func (b *fakeBackend) Refresh(context.Context, *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
+func (b *fakeBackend) Refresh(_ context.Context, r *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.refreshed = append(b.refreshed, r)
+	to := min(int(r.VerdictsAfter)+changedMax, len(b.changed))
 	return &backendv1.RefreshResponse{
 		TrustBundle: b.bundle(), Time: signedNow(), Voided: [][]byte{testBytes("voided", 16)},
 		Instruments: []*backendv1.Instrument{instrument(1), instrument(9)},
+		Verdicts:    b.changed[min(int(r.VerdictsAfter), to):to], VerdictsTo: int64(to),
 	}, nil
 }
 

@@ -29,6 +29,14 @@ type Book interface {
 	// Error means that the backend has answered, and has not decided yet.
 	Postpone(ctx context.Context, items []outbox.Item) error
 
+	// Claims returns the claims on those requests, whether or not they still
+	// wait to be handed in. Requests that the device does not know are left
+	// out.
+	Claims(ctx context.Context, requests []preauth.Hash) ([]outbox.Item, error)
+
+	// Report returns what the device says when it asks for what changed.
+	Report(ctx context.Context) (Report, error)
+
 	// Refreshed takes the present trust bundle and what came with it.
 	Refreshed(ctx context.Context, r Refresh) error
 
@@ -57,11 +65,34 @@ type Credentials struct {
 	CertNotAfter time.Time // end of DeviceCert
 }
 
+// Report is what a device says when it asks for what changed.
+type Report struct {
+	VerdictsAfter int64       // VerdictsTo of the last Refresh that was stored
+	JournalHead   []byte      // Signed, nil without events
+	Allowances    []Allowance // that the backend does not know, oldest first, at most 50
+}
+
+// Allowance is what a person allowed on the device beyond a rule.
+type Allowance struct {
+	N            int64  // the book's own number of it
+	Kind         string // STALE_BUNDLE, OWN_LIMITS or EMERGENCY
+	Reason       string
+	By           string // user name of the caller
+	Since, Until time.Time
+}
+
 // Refresh is what the backend says when asked for what changed.
 type Refresh struct {
 	Trust       preauth.Trust
 	Instruments []Instrument
 	Voided      []preauth.ID // pre-authorizations of this device
+	// VerdictsTo is how far changed verdicts were read; all up to there have
+	// been judged but those on Unjudged, which met a payment.ErrState and are
+	// to be handed in again so that people see them.
+	VerdictsTo int64
+	Unjudged   []outbox.Item
+	Told       []Allowance // of the report, as the backend has them now
+	ServerTime time.Time
 }
 
 // Instrument is a funding source of the customer.

@@ -40,6 +40,8 @@ type device struct {
 	judged   map[outbox.Key]preauth.Verdict
 	heard    []time.Time
 	refresh  []Refresh
+	report   Report
+	done     map[preauth.Hash]outbox.Item // claims that were handed in long ago
 	renewals int
 	down     bool // the wire is cut
 	dials    int
@@ -55,6 +57,7 @@ func newDevice(t testing.TB, change ...func(*Options)) *device {
 		t: t, key: newKey(t), noise: [32]byte{1}, id: testBytes("device", 16), role: peerv1.Role_ROLE_CUSTOMER,
 		b: newBackend(t), wire: bufconn.Listen(1 << 20),
 		items: map[outbox.Key]outbox.Item{}, judged: map[outbox.Key]preauth.Verdict{},
+		done: map[preauth.Hash]outbox.Item{},
 	}
 	d.b.device = d
 	d.enroll(365 * 24 * time.Hour)
@@ -153,10 +156,29 @@ func (d *device) Postpone(_ context.Context, items []outbox.Item) error {
 	return nil
 }
 
+func (d *device) Claims(_ context.Context, requests []preauth.Hash) ([]outbox.Item, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var known []outbox.Item
+	for _, h := range requests {
+		if it, ok := d.done[h]; ok {
+			known = append(known, it)
+		}
+	}
+	return known, nil
+}
+
+func (d *device) Report(context.Context) (Report, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.report, nil
+}
+
 func (d *device) Refreshed(_ context.Context, r Refresh) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.refresh = append(d.refresh, r)
+	d.report.VerdictsAfter = r.VerdictsTo
 	d.creds.Trust, d.creds.BundleEpoch = r.Trust, r.Trust.Epoch()
 	return nil
 }
