@@ -49,13 +49,7 @@ func (d *draining) hand(ctx context.Context, b outbox.Batch) error {
 // submit hands items in. If the backend finds the call itself malformed, the
 // batch is halved until the item that spoils it stands alone.
 func (d *draining) submit(ctx context.Context, items []outbox.Item) error {
-	req := &backendv1.SubmitRequest{Items: make([]*backendv1.Item, len(items))}
-	for i, it := range items {
-		req.Items[i] = &backendv1.Item{
-			Request: it.Request, PreauthCert: it.PreauthCert, Voucher: it.Voucher,
-			Charge: it.Charge, Receipt: it.Receipt, Cancel: it.Cancel,
-		}
-	}
+	req := handIn(items)
 	resp, creds, err := ask(ctx, d.s, batchLimit, func(ctx context.Context, c backendv1.SettlementServiceClient) (*backendv1.SubmitResponse, error) {
 		return c.Submit(ctx, req)
 	})

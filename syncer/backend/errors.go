@@ -66,6 +66,9 @@ var (
 	ErrRequestPaid = errors.New("request is paid")
 	// ErrBinding says that an amount does not fit the bound Request.
 	ErrBinding = errors.New("amount does not fit the request")
+	// ErrSeal says that sealed payments cannot be opened, or hold something
+	// else.
+	ErrSeal = errors.New("not sealed for this backend, or damaged")
 	// ErrOverloaded says that the caller should come back later.
 	ErrOverloaded = errors.New("too many calls at once")
 	// ErrNotFound says that there is no such business, customer, device or
@@ -101,6 +104,7 @@ var conditions = []struct {
 	{ErrRequestCancelled, codes.FailedPrecondition, "REQUEST_CANCELLED"},
 	{ErrRequestPaid, codes.FailedPrecondition, "PAYMENT_STATE"},
 	{ErrBinding, codes.FailedPrecondition, "AMOUNT_MISMATCH"},
+	{ErrSeal, codes.InvalidArgument, "SEAL_INVALID"},
 	{ErrOverloaded, codes.Unavailable, "OVERLOADED"},
 	{ErrNotFound, codes.NotFound, "NOT_FOUND"},
 	{ErrInvalid, codes.InvalidArgument, "FIELD_INVALID"},

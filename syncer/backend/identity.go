@@ -63,11 +63,12 @@ func from(ctx context.Context) caller {
 type access struct{ anybody, expired, revoked bool }
 
 var methods = map[string]access{
-	backendv1.EnrollmentService_Enroll_FullMethodName: {anybody: true},
-	"/grpc.health.v1.Health/Check":                    {anybody: true},
-	"/grpc.health.v1.Health/Watch":                    {anybody: true},
-	backendv1.SettlementService_Submit_FullMethodName: {expired: true, revoked: true},
-	backendv1.SettlementService_Renew_FullMethodName:  {expired: true},
+	backendv1.EnrollmentService_Enroll_FullMethodName:       {anybody: true},
+	"/grpc.health.v1.Health/Check":                          {anybody: true},
+	"/grpc.health.v1.Health/Watch":                          {anybody: true},
+	backendv1.SettlementService_Submit_FullMethodName:       {expired: true, revoked: true},
+	backendv1.SettlementService_SubmitSealed_FullMethodName: {expired: true, revoked: true},
+	backendv1.SettlementService_Renew_FullMethodName:        {expired: true},
 }
 
 // Identify is the interceptor that finds out who calls, and refuses whom the
