@@ -19,6 +19,9 @@ const (
 // vouches for them. The zero value knows none.
 type Issuers struct{ keys []*peerv1.IssuerKey }
 
+// IssuersOf returns issuers that nobody else vouches for: the backend's own.
+func IssuersOf(keys []*peerv1.IssuerKey) Issuers { return Issuers{keys} }
+
 // OpenIssuance returns the issuers that the root key vouches for: itself, or
 // the later root key that the handovers lead to.
 //

@@ -26,6 +26,10 @@ type Authority struct {
 	Issuer  *ecdsa.PrivateKey
 	Sealing *ecdh.PrivateKey // nil: bundles name none
 
+	// Find returns the private keys that rotation has put beside Root and
+	// Issuer, by their public ones. Nil: there are no others.
+	Find func(preauth.PublicKey) (*ecdsa.PrivateKey, error)
+
 	// IssuerFrom and IssuerUntil bound the validity of the issuer key. They
 	// count once, when the key is first used with a database.
 	IssuerFrom, IssuerUntil time.Time

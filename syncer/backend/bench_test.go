@@ -369,7 +369,7 @@ var (
 
 func (b *bench) read(verdict []byte) says {
 	b.t.Helper()
-	v, err := b.server.trust.Verdict(verdict)
+	v, err := b.server.genuine.Load().Verdict(verdict)
 	must(b.t, err)
 	return says{v.Body.Outcome.String()[len("OUTCOME_"):], v.Body.Amount, v.Body.Shortfall, v.Body.Reason}
 }

@@ -172,7 +172,11 @@ func (s *Server) sign(t Tx, d Device, signing preauth.PublicKey, noise [32]byte,
 	if body.Caps, err = caps(t); err != nil {
 		return deviceKey{}, err
 	}
-	cert, err := preauth.Sign(s.authority.Issuer, body)
+	key, _, err := s.issuer(t, now)
+	if err != nil {
+		return deviceKey{}, err
+	}
+	cert, err := preauth.Sign(key, body)
 	if err != nil {
 		return deviceKey{}, fmt.Errorf("device %s: %w", d.ID, err)
 	}
@@ -229,7 +233,11 @@ func (s *Server) enrolled(t Tx, k deviceKey, now time.Time) (*backendv1.EnrollRe
 	if err != nil {
 		return nil, err
 	}
-	root := preauth.PublicKeyOf(&s.authority.Root.PublicKey)
+	key, _, err := s.root(t)
+	if err != nil {
+		return nil, err
+	}
+	root := preauth.PublicKeyOf(&key.PublicKey)
 	return &backendv1.EnrollResponse{
 		DeviceCert: k.cert, TlsCert: k.tls, RootKey: root[:], TrustBundle: b.Bytes,
 		Time: s.signedTime(now), Instruments: instruments,

@@ -227,7 +227,7 @@ func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
 }
 
 func (s *Server) certifyHold(t Tx, c caller, in Instrument, h hold, payment int64, count uint32) ([]byte, error) {
-	epoch, err := s.issuerEpoch(t)
+	key, issuer, err := s.issuer(t, h.issued)
 	if err != nil {
 		return nil, err
 	}
@@ -236,12 +236,12 @@ func (s *Server) certifyHold(t Tx, c caller, in Instrument, h hold, payment int6
 		InstrumentRef: in.ID[:], OwnerRef: in.Customer[:], Delegated: in.Customer != c.device.Party.Customer,
 		Currency: h.currency, Limit: h.limit, PaymentMax: payment, PaymentsMax: count,
 		IssuedMs: h.issued.UnixMilli(), SpendByMs: h.spendBy.UnixMilli(), SettleByMs: h.settleBy.UnixMilli(),
-		Assurance: peerv1.Assurance_ASSURANCE_SOFTWARE, Guarantee: h.guarantee, MinEpoch: epoch,
+		Assurance: peerv1.Assurance_ASSURANCE_SOFTWARE, Guarantee: h.guarantee, MinEpoch: issuer.epoch,
 	}
 	if !h.boundTo.Zero() {
 		body.BoundTo = h.boundTo[:]
 	}
-	cert, err := preauth.Sign(s.authority.Issuer, body)
+	cert, err := preauth.Sign(key, body)
 	if err != nil {
 		return nil, fmt.Errorf("pre-authorization %s: %w", h.id, err)
 	}

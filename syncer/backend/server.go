@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
@@ -57,7 +58,8 @@ type Server struct {
 
 	store       *Store
 	authority   Authority
-	trust       preauth.Trust // whom settlement takes for genuine
+	keys        *keyring
+	genuine     atomic.Pointer[preauth.Issuers] // whom settlement believes
 	preauthLife time.Duration
 	settleAfter time.Duration
 	now         func() time.Time
@@ -74,7 +76,7 @@ type Server struct {
 // ErrInvalid if an option is out of bounds.
 func New(ctx context.Context, store *Store, a Authority, o Options) (*Server, error) {
 	s := &Server{
-		store: store, authority: a, now: o.Now, newID: o.NewID, log: o.Logger,
+		store: store, authority: a, keys: newKeyring(a), now: o.Now, newID: o.NewID, log: o.Logger,
 		preauthLife: o.PreauthLife, settleAfter: o.SettleAfter,
 		ending: make(chan struct{}, 1),
 	}
@@ -104,11 +106,7 @@ func New(ctx context.Context, store *Store, a Authority, o Options) (*Server, er
 		return nil, err
 	}
 	return s, store.Read(ctx, func(t Tx) error {
-		b, err := s.bundle(t, s.now())
-		if err != nil {
-			return err
-		}
-		s.trust, err = preauth.OpenTrust(preauth.PublicKeyOf(&a.Root.PublicKey), b.Bytes)
+		_, _, err := s.issuer(t, s.now())
 		return err
 	})
 }

@@ -253,7 +253,11 @@ func (s *Server) judge(t Tx, hash preauth.Hash, v verdict, at time.Time) error {
 	if !v.voucher.Zero() {
 		body.VoucherHash = v.voucher[:]
 	}
-	signed, err := preauth.Sign(s.authority.Issuer, body)
+	key, _, err := s.issuer(t, at)
+	if err != nil {
+		return err
+	}
+	signed, err := preauth.Sign(key, body)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestCancelDominatesInEitherOrder(t *testing.T) {
 			if s.owed(s.till.owner) != 0 || s.free(s.card) != 400_00 {
 				t.Errorf("the shop is owed %d, the card has %d", s.owed(s.till.owner), s.free(s.card))
 			}
-			v, err := s.server.trust.Verdict(s.standing(d))
+			v, err := s.server.genuine.Load().Verdict(s.standing(d))
 			must(t, err)
 			if preauth.Hash(v.Body.VoucherHash) != d.voucher.Hash {
 				t.Error("the verdict does not name the voucher")
@@ -264,7 +264,7 @@ func TestEquivocationIsProvenAndTheDeviceRevoked(t *testing.T) {
 	if kind != sameCounter || len(objects) != 3 {
 		t.Fatalf("evidence is %s with %d objects", kind, len(objects))
 	}
-	cert, err := s.server.trust.GenuinePreauth(objects[0])
+	cert, err := s.server.genuine.Load().GenuinePreauth(objects[0])
 	must(t, err)
 	var hashes []preauth.Hash
 	for _, b := range objects[1:] {

@@ -11,7 +11,7 @@ const (
 )
 
 // Sweep releases what pre-authorizations past their settle_by still hold, and
-// takes ended revocations out of the bundle.
+// takes ended revocations and issuer keys out of the bundle.
 func (s *Server) Sweep(ctx context.Context) error {
 	now := s.now()
 	for {
@@ -22,7 +22,11 @@ func (s *Server) Sweep(ctx context.Context) error {
 				return err
 			}
 			ended, err := t.revocationsEnded(now)
-			due = ended || len(holds) > 0
+			if err != nil {
+				return err
+			}
+			over, err := t.issuersOver(now)
+			due = ended || over || len(holds) > 0
 			return err
 		})
 		if err != nil || !due {
@@ -45,7 +49,11 @@ func (s *Server) sweep(t Tx, now time.Time) error {
 		}
 	}
 	dropped, err := t.dropRevocations(now)
-	if err != nil || !dropped {
+	if err != nil {
+		return err
+	}
+	retired, err := retireIssuers(t, now)
+	if err != nil || !dropped && !retired {
 		return err
 	}
 	return t.nextEpoch()

@@ -6,31 +6,6 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// An issuerKey is a key that signs certificates and verdicts, and the epoch
-// of the first bundle that names it.
-type issuerKey struct {
-	public              preauth.PublicKey
-	notBefore, notAfter time.Time
-	epoch               uint64
-}
-
-func (t Tx) putIssuerKey(k issuerKey) error {
-	return t.exec(`INSERT INTO issuer_keys (public_key, not_before_ms, not_after_ms, epoch) VALUES (?, ?, ?, ?)`,
-		k.public[:], k.notBefore.UnixMilli(), k.notAfter.UnixMilli(), k.epoch)
-}
-
-// issuerKeys returns every issuer key, newest first.
-func (t Tx) issuerKeys() (all []issuerKey, err error) {
-	err = t.each(`SELECT public_key, not_before_ms, not_after_ms, epoch FROM issuer_keys ORDER BY not_before_ms DESC, public_key`, nil,
-		func(row func(...any) error) error {
-			var k issuerKey
-			err := row(fixed(k.public[:]), moment{&k.notBefore}, moment{&k.notAfter}, &k.epoch)
-			all = append(all, k)
-			return err
-		})
-	return all, err
-}
-
 func (t Tx) epoch() (epoch uint64, err error) {
 	_, err = t.one(`SELECT epoch FROM trust WHERE id = 1`, nil, &epoch)
 	return epoch, err

@@ -119,7 +119,7 @@ func (s *Server) openRequest(b []byte) (preauth.Request, error) {
 // tillOf verifies who made a Request: a genuine till, however old or revoked
 // its certificate.
 func (s *Server) tillOf(r preauth.Request) (preauth.DeviceCert, error) {
-	till, err := s.trust.GenuineDevice(r.Body.DeviceCert)
+	till, err := s.genuine.Load().GenuineDevice(r.Body.DeviceCert)
 	if err != nil {
 		return preauth.DeviceCert{}, fmt.Errorf("till of request: %w", err)
 	}
@@ -133,7 +133,7 @@ func (s *Server) tillOf(r preauth.Request) (preauth.DeviceCert, error) {
 }
 
 func (s *Server) openCert(_ context.Context, it *handed, b []byte) (err error) {
-	it.cert, err = s.trust.GenuinePreauth(b)
+	it.cert, err = s.genuine.Load().GenuinePreauth(b)
 	return err
 }
 
