@@ -127,15 +127,15 @@ func (v verdict) same(w verdict) bool {
 		v.paid == w.paid && v.guaranteed == w.guaranteed && v.shortfall == w.shortfall
 }
 
-// putVerdict appends a verdict, which then stands.
-func (t Tx) putVerdict(v verdict) error {
+// putVerdict appends a verdict, which then stands, and returns its number.
+func (t Tx) putVerdict(v verdict) (int64, error) {
 	seq, err := t.insert(`INSERT INTO verdicts (request_hash, outcome, reason, voucher_hash, paid, guaranteed, shortfall, bytes, at_ms)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, v.request[:], v.outcome, v.reason, hashOrNull(v.voucher),
 		v.paid, v.guaranteed, v.shortfall, v.bytes, v.at.UnixMilli())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return t.exec(`UPDATE requests SET verdict_seq = ? WHERE hash = ?`, seq, v.request[:])
+	return seq, t.exec(`UPDATE requests SET verdict_seq = ? WHERE hash = ?`, seq, v.request[:])
 }
 
 // verdict returns the one with that number.

@@ -33,9 +33,9 @@ func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backend
 	return &backendv1.RenewResponse{DeviceCert: key.cert, TlsCert: key.tls, Time: s.signedTime(now)}, nil
 }
 
-// Refresh gives the trust bundle, signed afresh, the instruments and the
-// time.
-func (s *Server) Refresh(ctx context.Context, _ *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
+// Refresh gives the trust bundle, signed afresh, the instruments, the time,
+// and the verdicts that have changed since the device last asked.
+func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
 	c, now := from(ctx), s.now()
 	resp := &backendv1.RefreshResponse{Time: s.signedTime(now)}
 	err := s.store.Read(ctx, func(t Tx) error {
@@ -45,6 +45,9 @@ func (s *Server) Refresh(ctx context.Context, _ *backendv1.RefreshRequest) (*bac
 		}
 		resp.TrustBundle = b.Bytes
 		if resp.Instruments, err = instrumentsOf(t, c.device); err != nil {
+			return err
+		}
+		if resp.Verdicts, resp.VerdictsTo, err = t.noticesOf(c.device.ID, r.VerdictsAfter); err != nil {
 			return err
 		}
 		holds, err := t.openHolds(c.device.ID)

@@ -240,11 +240,9 @@ func (s *Server) judge(t Tx, hash preauth.Hash, v verdict, at time.Time) error {
 		return err
 	}
 	v.request, v.voucher, v.at = hash, r.voucher, at
-	if r.verdict != 0 {
-		stands, _, err := t.verdict(r.verdict)
-		if err != nil || stands.same(v) {
-			return err
-		}
+	stands, is, err := t.verdict(r.verdict)
+	if err != nil || is && stands.same(v) {
+		return err
 	}
 	body := &peerv1.Verdict{
 		RequestHash: hash[:], Outcome: outcomes[v.outcome], Amount: v.paid + v.guaranteed,
@@ -263,5 +261,9 @@ func (s *Server) judge(t Tx, hash preauth.Hash, v verdict, at time.Time) error {
 	}
 	v.bytes = signed.Bytes
 	s.log.InfoContext(t.ctx, "verdict", "payment", r.payment, "outcome", v.outcome, "reason", v.reason)
-	return t.putVerdict(v)
+	seq, err := t.putVerdict(v)
+	if err != nil || !is {
+		return err
+	}
+	return t.notify(r, seq, stands)
 }
