@@ -109,7 +109,8 @@ func newPapers(role peerv1.Role, keys Keys, now time.Time) papers {
 	p := papers{
 		bundle: &peerv1.TrustBundle{
 			Epoch: 1, ServerTimeMs: from,
-			Issuers: []*peerv1.IssuerKey{{PublicKey: issuer[:], NotBeforeMs: from, NotAfterMs: to}},
+			Issuers:    []*peerv1.IssuerKey{{PublicKey: issuer[:], NotBeforeMs: from, NotAfterMs: to}},
+			SealingKey: sealingKey().PublicKey().Bytes(),
 		},
 		cert: &peerv1.DeviceCert{
 			DeviceId: id[:], Role: role, SigningKey: key[:], NoiseKey: keys.Noise.PublicKey().Bytes(), StoredCountMax: 100,

@@ -21,6 +21,12 @@ func (d *Device) Due(ctx context.Context, now time.Time, limit int) ([]outbox.It
 	if err != nil {
 		return nil, err
 	}
+	return d.filled(ctx, rows)
+}
+
+// filled returns items with their signed objects, without those that have
+// none any more.
+func (d *Device) filled(ctx context.Context, rows []store.Item) ([]outbox.Item, error) {
 	items := make([]outbox.Item, 0, len(rows))
 	for _, row := range rows {
 		it := outbox.Item{

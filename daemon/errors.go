@@ -55,6 +55,7 @@ var errorTable = []struct {
 	{errNoPreauth, catalogue.PreauthNotFound, ""},
 	{errNotCapable, catalogue.NotPreauthCapable, ""},
 	{errDelegated, catalogue.FieldInvalid, "is_delegated_instrument"},
+	{errNoSealing, catalogue.SealUnavailable, ""},
 	{errUnsynced, catalogue.UnsyncedMoney, ""},
 	{errClock, catalogue.ClockRegressed, ""},
 	{errWatchBehind, catalogue.WatchBehind, ""},

@@ -13,12 +13,18 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+
 	"github.com/vipaso/vipasod/daemon/catalogue"
+	"github.com/vipaso/vipasod/syncer/outbox"
 )
 
 // messageMax is the largest message of a call, in bytes: a certificate file
 // fits. grpc itself reads somewhat more, so that the answer can say why.
 const messageMax = 128 << 10
+
+// sealedMax is that of what another device sealed: a batch of payments fits.
+const sealedMax = outbox.BatchBytes + messageMax
 
 var errTooLarge = errors.New("message is too large")
 
@@ -89,14 +95,18 @@ func incident() string {
 	return hex.EncodeToString(b[:])
 }
 
-// bounded refuses a message above messageMax.
+// bounded refuses a message above its bound.
 func bounded(m any) error {
 	p, ok := m.(proto.Message)
 	if !ok {
 		return nil
 	}
-	if n := proto.Size(p); n > messageMax {
-		return fmt.Errorf("%d bytes of at most %d: %w", n, messageMax, errTooLarge)
+	most := messageMax
+	if _, ok := m.(*devicev1.CarrySealedRequest); ok {
+		most = sealedMax
+	}
+	if n := proto.Size(p); n > most {
+		return fmt.Errorf("%d bytes of at most %d: %w", n, most, errTooLarge)
 	}
 	return nil
 }

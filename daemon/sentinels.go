@@ -15,6 +15,7 @@ var (
 	errNoPreauth     = errors.New("no such pre-authorization")
 	errNotCapable    = errors.New("instrument cannot be pre-authorized")
 	errDelegated     = errors.New("is_delegated_instrument does not fit the instrument")
+	errNoSealing     = errors.New("the trust bundle names no sealing key")
 	errUnsynced      = errors.New("money is not synchronized yet")
 	errClock         = errors.New("the clock stands before the last known time")
 	errNoRadio       = errors.New("no radio")

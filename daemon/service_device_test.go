@@ -96,6 +96,10 @@ func deviceCalls(ctx context.Context, c devicev1.DeviceServiceClient) map[string
 		"ExportPayments": func() (any, error) {
 			return firstFrom(c.ExportPayments(ctx, &devicev1.ExportPaymentsRequest{}))
 		},
+		"SealPayments": func() (any, error) { return firstFrom(c.SealPayments(ctx, &devicev1.SealPaymentsRequest{})) },
+		"CarrySealed": func() (any, error) {
+			return c.CarrySealed(ctx, &devicev1.CarrySealedRequest{Sealed: []byte{1}})
+		},
 		"ScanRadio": func() (any, error) {
 			return firstFrom(c.ScanRadio(ctx, &devicev1.ScanRadioRequest{For: durationpb.New(time.Second)}))
 		},
@@ -163,7 +167,8 @@ func TestDeviceServiceBeforeEnrollment(t *testing.T) {
 	b.change(deviceChange("LOGGED_OUT"))
 	wantOutcomes(t, outcomes(t, b), map[string]string{
 		"Enroll": "InvalidArgument FIELD_INVALID", "CompleteEnrollment": "InvalidArgument FIELD_INVALID", // no PEM
-		"SyncNow": "FailedPrecondition NOT_ENROLLED",
+		"SyncNow":      "FailedPrecondition NOT_ENROLLED",
+		"SealPayments": "FailedPrecondition NOT_ENROLLED", "CarrySealed": "FailedPrecondition NOT_ENROLLED",
 	})
 }
 
@@ -174,6 +179,7 @@ func TestDeviceServiceOfAStoreWithoutWrites(t *testing.T) {
 	wantOutcomes(t, outcomes(t, b), map[string]string{
 		"Enroll": "FailedPrecondition MIGRATION_FAILED", "CompleteEnrollment": "FailedPrecondition MIGRATION_FAILED",
 		"Logout": "FailedPrecondition MIGRATION_FAILED", "SyncNow": "FailedPrecondition MIGRATION_FAILED",
+		"CarrySealed": "Unavailable OFFLINE", // the backend of this test; the store has no part in it
 	})
 	st := statusOf(t, b)
 	if st.GetStore().GetWritable() || st.GetStore().GetReason() != "MIGRATION_FAILED" || len(st.GetUnsynced()) != 1 || st.GetNextStep() != nextOf("MIGRATION_FAILED") {

@@ -118,6 +118,21 @@ const (
 	// LimitCount: Too many payments wait for settlement, or too many pre-authorizations are open.
 	LimitCount = "LIMIT_COUNT"
 
+	// LimitCounterparty: The sum of what is not settled yet with one device would exceed its limit.
+	LimitCounterparty = "LIMIT_COUNTERPARTY"
+
+	// LimitVelocity: There were too many offline payments with one device in a short time.
+	LimitVelocity = "LIMIT_VELOCITY"
+
+	// LimitOfflineTime: The backend has not answered for longer than this device may deal offline.
+	LimitOfflineTime = "LIMIT_OFFLINE_TIME"
+
+	// EmergencyNotSigned: The backend has signed no emergency limits for this device.
+	EmergencyNotSigned = "EMERGENCY_NOT_SIGNED"
+
+	// EmergencyUsed: The emergency has lasted as long as it may.
+	EmergencyUsed = "EMERGENCY_USED"
+
 	// LimitRate: The device has done this as often today as it may.
 	LimitRate = "LIMIT_RATE"
 
@@ -150,6 +165,12 @@ const (
 
 	// UnsyncedMoney: Money of this enrollment is not settled yet.
 	UnsyncedMoney = "UNSYNCED_MONEY"
+
+	// SealInvalid: What was carried is not sealed for this backend, or is damaged.
+	SealInvalid = "SEAL_INVALID"
+
+	// SealUnavailable: The backend has named no key to seal payments for.
+	SealUnavailable = "SEAL_UNAVAILABLE"
 
 	// DeviceLocked: The device signs nothing new.
 	DeviceLocked = "DEVICE_LOCKED"
@@ -279,6 +300,9 @@ const (
 
 	// MigrationFailed: The store could not be brought to this version.
 	MigrationFailed = "MIGRATION_FAILED"
+
+	// StoreInconsistent: The store contradicts itself.
+	StoreInconsistent = "STORE_INCONSISTENT"
 
 	// KeyUnusable: A key file is missing, unreadable, or not the one that was enrolled.
 	KeyUnusable = "KEY_UNUSABLE"
