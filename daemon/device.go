@@ -41,8 +41,8 @@ type Options struct {
 	Driver      string // "sim" or "hci"
 	// Air changes the simulated air; nil with a real radio.
 	Air Air
-	// Limits lower those the backend signed, by currency.
-	Limits map[string]preauth.Limit
+	// Limits lower those the backend signed.
+	Limits preauth.Limits
 	// ClockSkew is how far the wall clock may stand behind the backend's
 	// signed time before that is said. Zero means five minutes.
 	ClockSkew time.Duration
@@ -328,9 +328,8 @@ func (d *Device) exposure(ctx context.Context, who *self) (preauth.Exposure, err
 		return preauth.Exposure{}, err
 	}
 	e := preauth.Exposure{
-		Limits:   preauth.LimitsOf(who.cert.Body, d.opt.Limits),
-		CountMax: int64(who.cert.Body.StoredCountMax),
-		Totals:   make(map[string]int64, len(unsettled)),
+		Limits: preauth.LimitsOf(who.cert.Body, d.opt.Limits, nil, d.now(), d.clock.Floor()),
+		Totals: make(map[string]int64, len(unsettled)),
 	}
 	for _, u := range unsettled {
 		e.Totals[u.Currency] = u.Total

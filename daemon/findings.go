@@ -168,10 +168,10 @@ func judgeLimits(e preauth.Exposure) finding {
 		reason, _ := reasonOf(err)
 		return failed(reason, "%v", err)
 	}
-	parts := []string{fmt.Sprintf("%d of %d payments", e.Count, e.CountMax)}
-	near := reaches(e.Count, e.CountMax)
-	for _, currency := range slices.Sorted(maps.Keys(e.Limits)) {
-		total, most := e.Totals[currency], e.Limits[currency].TotalMax
+	parts := []string{fmt.Sprintf("%d of %d payments", e.Count, e.Limits.CountMax)}
+	near := reaches(e.Count, e.Limits.CountMax)
+	for _, currency := range slices.Sorted(maps.Keys(e.Limits.Currencies)) {
+		total, most := e.Totals[currency], e.Limits.Currencies[currency].TotalMax
 		near = near || reaches(total, most)
 		parts = append(parts, fmt.Sprintf("%s of %s %s", money.Format(total, currency), money.Format(most, currency), currency))
 	}

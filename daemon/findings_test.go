@@ -183,8 +183,11 @@ func TestJudgeOutbox(t *testing.T) {
 func TestJudgeLimits(t *testing.T) {
 	exposure := func(usd, eur, count int64) preauth.Exposure {
 		return preauth.Exposure{
-			Limits:   map[string]preauth.Limit{"USD": {PaymentMax: 50_00, TotalMax: 500_00}, "EUR": {PaymentMax: 50_00, TotalMax: 100_00}},
-			CountMax: 10, Totals: map[string]int64{"USD": usd, "EUR": eur}, Count: count,
+			Limits: preauth.Limits{
+				Currencies: map[string]preauth.Limit{"USD": {PaymentMax: 50_00, TotalMax: 500_00}, "EUR": {PaymentMax: 50_00, TotalMax: 100_00}},
+				CountMax:   10,
+			},
+			Totals: map[string]int64{"USD": usd, "EUR": eur}, Count: count,
 		}
 	}
 	for _, tt := range []struct {

@@ -148,7 +148,7 @@ func withinLimits(e preauth.Exposure, amount money.Amount) error {
 		return e.Check(amount.Currency, max(1, amount.Minor))
 	}
 	var first error = fmt.Errorf("no currency is allowed: %w", preauth.ErrLimitPayment)
-	for i, currency := range slices.Sorted(maps.Keys(e.Limits)) {
+	for i, currency := range slices.Sorted(maps.Keys(e.Limits.Currencies)) {
 		err := e.Check(currency, 1)
 		if err == nil {
 			return nil

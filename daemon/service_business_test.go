@@ -144,7 +144,7 @@ func TestSendPaymentRequestIsRefused(t *testing.T) {
 		{"adapter gone", func(o *Options, _ *papers) { o.Radio, o.RadioReason = nil, "ADAPTER_MISSING" }, "12.00", codes.Unavailable, "ADAPTER_MISSING"},
 		{"too much", nil, "50.01", codes.ResourceExhausted, "LIMIT_PAYMENT"},
 		{"too much by own limit", func(o *Options, _ *papers) {
-			o.Limits = map[string]preauth.Limit{"USD": {PaymentMax: 11_99, TotalMax: 500_00}}
+			o.Limits.Currencies = map[string]preauth.Limit{"USD": {PaymentMax: 11_99, TotalMax: 500_00}}
 		}, "12.00", codes.ResourceExhausted, "LIMIT_PAYMENT"},
 		{"too many", func(_ *Options, p *papers) { p.cert.StoredCountMax = 0 }, "12.00", codes.ResourceExhausted, "LIMIT_COUNT"},
 		{"certificate ended", func(_ *Options, p *papers) { p.cert.NotAfterMs = time.Now().UnixMilli() }, "12.00", codes.FailedPrecondition, "CERT_EXPIRED"},

@@ -121,7 +121,7 @@ func (d *Device) backendURL(who *self) string {
 
 // limits lists the bounds in force, by currency.
 func (d *Device) limits() []*devicev1.Limit {
-	in := preauth.LimitsOf(d.self.Load().cert.Body, d.opt.Limits)
+	in := preauth.LimitsOf(d.self.Load().cert.Body, d.opt.Limits, nil, d.now(), d.clock.Floor()).Currencies
 	list := make([]*devicev1.Limit, 0, len(in))
 	for _, currency := range slices.Sorted(maps.Keys(in)) {
 		list = append(list, &devicev1.Limit{

@@ -41,7 +41,7 @@ func TestStatusOfATill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, asTill, func(o *Options, _ *papers) {
 			o.Version, o.DisplayName = "1.2.3", "Till 2"
-			o.Limits = map[string]preauth.Limit{"USD": {PaymentMax: 20_00, TotalMax: 900_00}}
+			o.Limits.Currencies = map[string]preauth.Limit{"USD": {PaymentMax: 20_00, TotalMax: 900_00}}
 			o.BackendURL = "https://other.test"
 		})
 		b.radio.set(link.Status{Adapter: "hci1", Up: true, Scanning: true, Links: 2, Restarts: 3, LastPeer: b.started, Refused: map[string]uint64{"empty PDU": 4}})

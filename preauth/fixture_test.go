@@ -98,7 +98,10 @@ func newDeal() *deal {
 		charge: &peerv1.Charge{
 			InstrumentRef: testBytes("instrument", 16), Amount: 1200, Tip: 100, Currency: "USD", CustomerDeviceId: testBytes("phone", 16),
 		},
-		exposure: Exposure{Limits: map[string]Limit{"USD": {PaymentMax: 5000, TotalMax: 50000}}, CountMax: 100, Totals: map[string]int64{"USD": 2500}, Count: 2},
+		exposure: Exposure{
+			Limits: Limits{Currencies: map[string]Limit{"USD": {PaymentMax: 5000, TotalMax: 50000}}, CountMax: 100},
+			Totals: map[string]int64{"USD": 2500}, Count: 2,
+		},
 	}
 }
 

@@ -160,12 +160,7 @@ func (s *shape) deviceCert(m *peerv1.DeviceCert) {
 	default:
 		s.wrong("role", "is not known")
 	}
-	s.is("caps", len(m.Caps) <= 16)
-	for _, c := range m.Caps {
-		s.currency("caps.currency", c.Currency)
-		s.amount("caps.payment_max", c.PaymentMax, 0)
-		s.amount("caps.total_max", c.TotalMax, 0)
-	}
+	s.limits(m)
 }
 
 func (s *shape) preauthCert(m *peerv1.PreauthCert) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Reasons why a till refuses an answer, in the order in which they are
-// looked for.
+// looked for. Those of its Exposure come after them.
 var (
 	// ErrVoided: the pre-authorization may not be spent any more.
 	ErrVoided = refusal("PREAUTH_VOIDED", "pre-authorization is voided")
@@ -38,19 +38,15 @@ var (
 	ErrCounter = refusal("COUNTER_REUSED", "counter was used by another voucher")
 	// ErrCancelled: a Cancel for this request is stored.
 	ErrCancelled = refusal("REQUEST_CANCELLED", "request is cancelled")
-	// ErrLimitPayment: above the till's bound for one payment, or above that
-	// of the certificate.
-	ErrLimitPayment = refusal("LIMIT_PAYMENT", "above the limit for one offline payment")
-	// ErrLimitTotal: above the till's bound for all unsettled payments.
-	ErrLimitTotal = refusal("LIMIT_TOTAL", "above the limit for all unsettled payments")
-	// ErrLimitCount: too many unsettled payments.
-	ErrLimitCount = refusal("LIMIT_COUNT", "too many unsettled payments")
 )
 
 // Times a till goes by.
 const (
 	// BundleMaxAge is how long a till sells without hearing the backend.
 	BundleMaxAge = 72 * time.Hour
+	// BundleOldest is how long it does where somebody has allowed that, with
+	// nothing guaranteed beyond BundleMaxAge.
+	BundleOldest = 7 * 24 * time.Hour
 	// SettleMargin is the least time between spend_by and settle_by.
 	SettleMargin = 7 * 24 * time.Hour
 	// SpendMax is the most time between issue and spend_by.
@@ -128,8 +124,8 @@ func (t Till) checkCustomer(PreauthCert, Voucher) error {
 }
 
 func (t Till) checkBundle(c PreauthCert, _ Voucher) error {
-	if age := t.Now.Sub(t.Trust.SignedAt()); age > BundleMaxAge {
-		return fmt.Errorf("signed %s ago: %w", age.Round(time.Minute), ErrBundleStale)
+	if err := t.Trust.CheckAge(t.Exposure.Limits, t.Now); err != nil {
+		return err
 	}
 	if t.Trust.Epoch() < c.Body.MinEpoch {
 		return fmt.Errorf("epoch %d, needs %d: %w", t.Trust.Epoch(), c.Body.MinEpoch, ErrBundleEpoch)
@@ -231,8 +227,12 @@ func (t Till) checkOpen(PreauthCert, Voucher) error {
 
 // guaranteed is what the issuer pays of total in any case: all of it if the
 // funds were set aside for this very request, else what this till's earlier
-// vouchers left of the guarantee.
+// vouchers left of the guarantee. A till that does not know what was revoked
+// of late counts on nothing.
 func (t Till) guaranteed(c PreauthCert, total int64) int64 {
+	if t.Now.Sub(t.Trust.SignedAt()) > BundleMaxAge {
+		return 0
+	}
 	if len(c.Body.BoundTo) != 0 {
 		return total
 	}

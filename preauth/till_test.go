@@ -65,13 +65,13 @@ var flaws = []flaw{
 	{"another voucher had this counter", 21, func(d *deal) { d.seen = Hash(testBytes("other", 32)) }, ErrCounter},
 	{"the request was cancelled", 22, func(d *deal) { d.cancelled = true }, ErrCancelled},
 	{"above the till's limit for one payment", 23, func(d *deal) {
-		d.exposure.Limits = map[string]Limit{"USD": {PaymentMax: d.total() - 1, TotalMax: 50000}}
+		d.exposure.Limits.Currencies = map[string]Limit{"USD": {PaymentMax: d.total() - 1, TotalMax: 50000}}
 	}, ErrLimitPayment},
-	{"the till takes no payments in this currency", 23, func(d *deal) { d.exposure.Limits = nil }, ErrLimitPayment},
+	{"the till takes no payments in this currency", 23, func(d *deal) { d.exposure.Limits.Currencies = nil }, ErrLimitPayment},
 	{"above the till's limit for all payments", 24, func(d *deal) {
 		d.exposure.Totals = map[string]int64{"USD": 50001 - d.total()}
 	}, ErrLimitTotal},
-	{"as many payments wait as may wait", 25, func(d *deal) { d.exposure.Count = d.exposure.CountMax }, ErrLimitCount},
+	{"as many payments wait as may wait", 25, func(d *deal) { d.exposure.Count = d.exposure.Limits.CountMax }, ErrLimitCount},
 }
 
 func (d *deal) total() int64 { return d.voucher.Amount + d.voucher.Tip }
@@ -152,7 +152,7 @@ func TestATillAcceptsAVoucherThough(t *testing.T) {
 		{"its chain is broken", func(d *deal) { d.voucher.PrevHash = testBytes("other", 32) }},
 		{"it claims that nothing remains", func(d *deal) { d.voucher.Remaining = 0 }},
 		{"it fills the till's limits", func(d *deal) {
-			d.exposure = Exposure{Limits: map[string]Limit{"USD": {1300, 2600}}, CountMax: 2, Totals: map[string]int64{"USD": 1300}, Count: 1}
+			d.exposure = Exposure{Limits: Limits{Currencies: map[string]Limit{"USD": {1300, 2600, 1300}}, CountMax: 2}, Totals: map[string]int64{"USD": 1300}, Count: 1}
 		}},
 	}
 	for _, tt := range tests {

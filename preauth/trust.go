@@ -60,6 +60,15 @@ func (t Trust) Epoch() uint64 { return t.Bundle.Body.GetEpoch() }
 // SignedAt is when the backend signed the bundle.
 func (t Trust) SignedAt() time.Time { return time.UnixMilli(t.Bundle.Body.GetServerTimeMs()) }
 
+// CheckAge refuses to judge others at now by a bundle that is older than the
+// limits let it be. The error wraps ErrBundleStale.
+func (t Trust) CheckAge(l Limits, now time.Time) error {
+	if age := now.Sub(t.SignedAt()); age > l.BundleMaxAge() {
+		return fmt.Errorf("signed %s ago: %w", age.Truncate(time.Minute), ErrBundleStale)
+	}
+	return nil
+}
+
 // DeviceCert decodes a device certificate and accepts it if an issuer key
 // valid at now signed it, it has not ended, it names role, and the bundle
 // does not revoke the device. The start of validity is not compared with the

@@ -129,12 +129,12 @@ func tillVectors(t *testing.T) []tillVector {
 	for _, f := range append([]flaw{good, part, bound}, flaws...) {
 		d := newDeal()
 		f.spoil(d)
-		root, limit := testPub(d.rootKey), d.exposure.Limits["USD"]
+		root, limit := testPub(d.rootKey), d.exposure.Limits.Currencies["USD"]
 		v := tillVector{
 			Name: f.name, Root: hex.EncodeToString(root[:]), Bundle: hex.EncodeToString(mustSign(t, d.rootKey, d.bundle).Bytes),
 			NowMs: d.now.UnixMilli(), Request: hex.EncodeToString(d.signRequest(t).Bytes), Cancelled: d.cancelled, Used: d.used,
 			Customer:   hex.EncodeToString(d.customerCert.DeviceId),
-			PaymentMax: limit.PaymentMax, TotalMax: limit.TotalMax, CountMax: d.exposure.CountMax,
+			PaymentMax: limit.PaymentMax, TotalMax: limit.TotalMax, CountMax: d.exposure.Limits.CountMax,
 			Total: d.exposure.Totals["USD"], Count: d.exposure.Count,
 			PreauthCert: hex.EncodeToString(d.signPreauth(t)), Voucher: hex.EncodeToString(d.signVoucher(t)),
 		}
@@ -225,8 +225,8 @@ func TestTillVectors(t *testing.T) {
 			Seen:       func(ID, uint32) (Hash, bool) { return seen, v.Seen != "" },
 			Guaranteed: func(ID) int64 { return v.Used },
 			Exposure: Exposure{
-				Limits:   map[string]Limit{"USD": {v.PaymentMax, v.TotalMax}},
-				CountMax: v.CountMax, Totals: map[string]int64{"USD": v.Total}, Count: v.Count,
+				Limits: Limits{Currencies: map[string]Limit{"USD": {PaymentMax: v.PaymentMax, TotalMax: v.TotalMax}}, CountMax: v.CountMax},
+				Totals: map[string]int64{"USD": v.Total}, Count: v.Count,
 			},
 		}
 		got, err := till.CheckVoucher(fromHex(t, v.Voucher), fromHex(t, v.PreauthCert))

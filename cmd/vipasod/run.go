@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"strings"
 	"time"
@@ -17,8 +15,6 @@ import (
 
 	"github.com/vipaso/vipasod/cmd/internal/build"
 	"github.com/vipaso/vipasod/cmd/internal/device"
-	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/preauth/money"
 )
 
 // socketGroup may use the local API by default.
@@ -111,30 +107,6 @@ func logger(stderr io.Writer, level slog.Leveler) (*slog.Logger, error) {
 // byRole lists who has which role, by the role's name.
 func (r Roles) byRole() map[string][]string {
 	return map[string][]string{"observer": r.Observer, "cashier": r.Cashier, "manager": r.Manager, "admin": r.Admin}
-}
-
-// limits joins the two tables. A currency that only one of them names is not
-// lowered by the other.
-func (l Limits) limits() (map[string]preauth.Limit, error) {
-	all := make(map[string]preauth.Limit)
-	read := func(table map[string]string, put func(*preauth.Limit, int64)) error {
-		var errs []error
-		for currency, text := range table {
-			a, err := money.Parse(text, currency)
-			errs = append(errs, err)
-			limit, ok := all[currency]
-			if !ok {
-				limit = preauth.Limit{PaymentMax: math.MaxInt64, TotalMax: math.MaxInt64}
-			}
-			put(&limit, a.Minor)
-			all[currency] = limit
-		}
-		return errors.Join(errs...)
-	}
-	return all, errors.Join(
-		read(l.OfflinePaymentMax, func(limit *preauth.Limit, v int64) { limit.PaymentMax = v }),
-		read(l.OfflineTotalMax, func(limit *preauth.Limit, v int64) { limit.TotalMax = v }),
-	)
 }
 
 // journalField names an attribute as the journal wants it: VIPASO_PAYMENT,

@@ -64,9 +64,9 @@ func TestProtoReasons(t *testing.T) {
 // capitals with an underscore that the file does not define itself.
 func reasonsIn(text string) []string {
 	word := regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
-	// What comments say in capitals that is no reason: policies and changes
+	// What comments say in capitals that is no reason: policies, allowances and changes
 	// of the device that are no errors.
-	words := []string{"PREFER_ONLINE", "LOGGED_OUT", "INSTRUMENTS_CHANGED", "IGNORE_IF_ZERO_VALUE"}
+	words := []string{"PREFER_ONLINE", "LOGGED_OUT", "INSTRUMENTS_CHANGED", "ALLOWANCE_ENDED", "STALE_BUNDLE", "OWN_LIMITS", "IGNORE_IF_ZERO_VALUE"}
 	var codes []string
 	for line := range strings.Lines(text) {
 		_, comment, ok := strings.Cut(line, "//")
@@ -94,7 +94,7 @@ var commands = []string{
 	"vipasod config check", "vipasod config example", "vipasod config show", "vipasod version",
 	"vipaso-backend serve", "vipaso-backend admin",
 	"vipasoctl --socket PATH status", "vipasoctl enroll", "vipasoctl logout", "vipasoctl status", "vipasoctl doctor",
-	"vipasoctl ready", "vipasoctl listen", "vipasoctl version", "vipasoctl help",
+	"vipasoctl ready", "vipasoctl override", "vipasoctl emergency", "vipasoctl listen", "vipasoctl version", "vipasoctl help",
 	"vipasoctl instruments list", "vipasoctl preauth create", "vipasoctl preauth list", "vipasoctl preauth void",
 	"vipasoctl pay request", "vipasoctl pay receive", "vipasoctl pay accept", "vipasoctl pay decline", "vipasoctl pay cancel",
 	"vipasoctl payments list", "vipasoctl payments show", "vipasoctl payments receipt",

@@ -121,7 +121,7 @@ func TestTillAcceptsWhatTheBackendIssues(t *testing.T) {
 		Trust: s.refresh(s.till), Now: s.now(), Request: d.request,
 		Seen:       func(preauth.ID, uint32) (preauth.Hash, bool) { return preauth.Hash{}, false },
 		Guaranteed: func(preauth.ID) int64 { return 0 },
-		Exposure:   preauth.Exposure{Limits: preauth.LimitsOf(mustOpen(t, s.till.cert), nil), CountMax: storedCount},
+		Exposure:   preauth.Exposure{Limits: preauth.LimitsOf(mustOpen(t, s.till.cert), preauth.Limits{}, nil, s.now(), s.now())},
 	}
 	accepted, err := till.CheckVoucher(d.voucher.Bytes, d.cert)
 	if err != nil || accepted.Total != 10_00 {

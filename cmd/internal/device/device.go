@@ -48,7 +48,7 @@ type Config struct {
 	// Listener replaces Socket, in tests that run in one process.
 	Listener net.Listener
 
-	Limits     map[string]preauth.Limit
+	Limits     preauth.Limits
 	ClockSkew  time.Duration
 	BackendURL string
 	Splay      time.Duration

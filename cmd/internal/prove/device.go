@@ -206,7 +206,7 @@ func (d *device) accepts(p *person) bool {
 func (d *device) exposure() (preauth.Exposure, error) {
 	unsettled, _, _, err := d.st.Unsettled(ctx)
 	e := preauth.Exposure{
-		Limits: preauth.LimitsOf(d.cert.Body, nil), CountMax: int64(d.cert.Body.StoredCountMax),
+		Limits: preauth.LimitsOf(d.cert.Body, preauth.Limits{}, nil, d.w.now, d.w.now),
 		Totals: make(map[string]int64),
 	}
 	for _, u := range unsettled {
