@@ -22,7 +22,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 	}
 	defer s.mu.Unlock()
 	c := &checker{ctx: ctx, s: s}
-	if err := errors.Join(c.file(), c.rows()); err != nil {
+	if err := errors.Join(c.file(), c.rows(), c.chain(wholeChain)); err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	return c.found, nil

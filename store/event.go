@@ -14,8 +14,8 @@ import (
 )
 
 // appendEvent gives an event the next sequence number and the time, and
-// stores it. Numbers grow by one: they are taken inside the transaction, and
-// given back with it.
+// stores it with the chain of hashes. Numbers grow by one: they are taken
+// inside the transaction, and given back with it.
 func (t *tx) appendEvent(e *paymentv1.Event) error {
 	subject, err := paymentOf(e)
 	if err != nil {
@@ -28,8 +28,10 @@ func (t *tx) appendEvent(e *paymentv1.Event) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO events (seq, payment, time, body) VALUES (?, ?, ?, ?)`,
-		t.head.sequence, optional(subject), ms(now), body)
+	entry := preauth.JournalEntry{Sequence: e.Sequence, TimeMs: ms(now), Payment: subject, Body: body}
+	t.head.journal = entry.Chain(t.head.journal)
+	return t.exec(`INSERT INTO events (seq, payment, time, body, hash) VALUES (?, ?, ?, ?, ?)`,
+		t.head.sequence, optional(subject), ms(now), body, fixed(t.head.journal))
 }
 
 // paymentOf returns the payment that an event speaks of, zero if none.

@@ -265,7 +265,7 @@ func (s *Store) checkRows(ctx context.Context) error {
 		return nil
 	}
 	c := &checker{ctx: ctx, s: s}
-	if err := c.rows(); err != nil || len(c.found) == 0 {
+	if err := errors.Join(c.rows(), c.chain(chainEnd)); err != nil || len(c.found) == 0 {
 		return err
 	}
 	return damaged(c.found[0])

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // secondName is the file beside the store that remembers how many changes the
@@ -53,16 +55,12 @@ func (s *Store) openSecond(ctx context.Context) error {
 	return syncPath(s.dir)
 }
 
-// skipEvents is how many numbers of events are left out when a store turns
-// out to be an older copy: more than it can have forgotten, so that none is
-// used twice, and who asks for the events after the last one it saw misses
-// none.
-const skipEvents = 1_000_000
-
-// lock locks the store and says so in the log.
+// lock locks the store and says so in the log. Numbers of events are left out,
+// so that who asks for those after the last one it saw misses none; the chain
+// goes on from the older copy.
 func (t *tx) lock() error {
-	t.head.sequence += skipEvents
-	t.head.skipped += skipEvents
+	t.head.sequence += preauth.JournalSkip
+	t.head.skipped += preauth.JournalSkip
 	if err := t.appendEvent(&paymentv1.Event{Event: &paymentv1.Event_DeviceChanged{DeviceChanged: &paymentv1.DeviceChanged{
 		What: "LOCKED", Detail: "the store is an older copy",
 	}}}); err != nil {

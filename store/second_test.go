@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // TestOlderCopyIsLocked: a store that is behind what was committed once is
@@ -54,7 +56,7 @@ func TestOlderCopyIsLocked(t *testing.T) {
 				t.Fatalf("locked is %v, want %v: %v", id.Locked, c.locked, err)
 			}
 			sound(t, s)
-			if seq, err := s.LastSequence(t.Context()); err != nil || (seq > skipEvents) != c.locked {
+			if seq, err := s.LastSequence(t.Context()); err != nil || (seq > preauth.JournalSkip) != c.locked {
 				t.Errorf("events go on after %d: %v", seq, err)
 			}
 			closed(t, s)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 const (
@@ -29,15 +31,16 @@ type head struct {
 	sequence int64 // of the newest event
 	skipped  int64 // of the sequence: numbers that no event has
 	floor    time.Time
-	outbox   int64 // items
-	verdicts int64 // how far the backend's list of changed verdicts was read
+	outbox   int64        // items
+	verdicts int64        // how far the backend's list of changed verdicts was read
+	journal  preauth.Hash // the chain with the newest event, zero before the first
 }
 
 // loadHead reads the head of the opened file.
 func (s *Store) loadHead(ctx context.Context) error {
 	h, err := one(ctx, s, func(r row) (h head, err error) {
-		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox, &h.verdicts)
-	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox, verdicts_to FROM head WHERE id = 1`)
+		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox, &h.verdicts, into{h.journal[:]})
+	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox, `+s.since2(`verdicts_to, journal`, `0, NULL`)+` FROM head WHERE id = 1`)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s was never finished; keep it and restore a backup: %w", fileName, ErrCorrupt)
@@ -48,6 +51,15 @@ func (s *Store) loadHead(ctx context.Context) error {
 	}
 	s.head = h
 	return nil
+}
+
+// since2 returns the columns that version 2 brought, or what stands for them
+// in a store that could not be brought there and is only read.
+func (s *Store) since2(columns, instead string) string {
+	if s.version < 2 {
+		return instead
+	}
+	return columns
 }
 
 // tx is a transaction under way: what it will make of the head, and what it
@@ -195,9 +207,10 @@ func (t *tx) saveHead() error {
 	if t.head == t.s.head {
 		return nil
 	}
-	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ?, verdicts_to = ?
+	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ?, verdicts_to = ?, journal = ?
 		WHERE id = 1 AND sequence = ? AND changes = ?`,
-		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.head.verdicts, t.s.head.sequence, t.s.head.changes)
+		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.head.verdicts, optional(t.head.journal),
+		t.s.head.sequence, t.s.head.changes)
 	if err != nil {
 		return fmt.Errorf("head: %w", err)
 	}

@@ -38,6 +38,9 @@ func TestVersion1(t *testing.T) {
 			if events, err := s.Events(t.Context(), 0, 100); err != nil || len(events) != 4 { // the fixture is a copy, which adds LOCKED
 				t.Errorf("%d events: %v", len(events), err)
 			}
+			if j := chained(t, s); j.Entries != 4 || j.Chained != 1 || len(j.Restored) != 1 {
+				t.Errorf("the journal begins where the chain does: %+v", j)
+			}
 			if role == Business {
 				verifyTill(t, s)
 			} else {
