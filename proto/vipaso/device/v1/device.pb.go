@@ -3016,7 +3016,12 @@ type ExportJournalResponse struct {
 	//
 	//	*ExportJournalResponse_Entry
 	//	*ExportJournalResponse_Head
-	Part          isExportJournalResponse_Part `protobuf_oneof:"part"`
+	Part isExportJournalResponse_Part `protobuf_oneof:"part"`
+	// With the head: Signed DeviceCert of the device that signed it.
+	DeviceCert []byte `protobuf:"bytes,3,opt,name=device_cert,json=deviceCert,proto3" json:"device_cert,omitempty"`
+	// With the head: Issuance of vipaso.peer.v1 that leads to the certificate's
+	// issuer.
+	Issuance      []byte `protobuf:"bytes,4,opt,name=issuance,proto3" json:"issuance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3072,6 +3077,20 @@ func (x *ExportJournalResponse) GetHead() []byte {
 		if x, ok := x.Part.(*ExportJournalResponse_Head); ok {
 			return x.Head
 		}
+	}
+	return nil
+}
+
+func (x *ExportJournalResponse) GetDeviceCert() []byte {
+	if x != nil {
+		return x.DeviceCert
+	}
+	return nil
+}
+
+func (x *ExportJournalResponse) GetIssuance() []byte {
+	if x != nil {
+		return x.Issuance
 	}
 	return nil
 }
@@ -3583,10 +3602,13 @@ const file_vipaso_device_v1_device_proto_rawDesc = "" +
 	"\n" +
 	"payment_id\x18\x03 \x01(\fR\tpaymentId\x12\x12\n" +
 	"\x04body\x18\x04 \x01(\fR\x04body\x12\x12\n" +
-	"\x04hash\x18\x05 \x01(\fR\x04hash\"m\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\"\xaa\x01\n" +
 	"\x15ExportJournalResponse\x126\n" +
 	"\x05entry\x18\x01 \x01(\v2\x1e.vipaso.device.v1.JournalEntryH\x00R\x05entry\x12\x14\n" +
-	"\x04head\x18\x02 \x01(\fH\x00R\x04headB\x06\n" +
+	"\x04head\x18\x02 \x01(\fH\x00R\x04head\x12\x1f\n" +
+	"\vdevice_cert\x18\x03 \x01(\fR\n" +
+	"deviceCert\x12\x1a\n" +
+	"\bissuance\x18\x04 \x01(\fR\bissuanceB\x06\n" +
 	"\x04part\"\x15\n" +
 	"\x13SealPaymentsRequest\"D\n" +
 	"\x14SealPaymentsResponse\x12\x16\n" +
