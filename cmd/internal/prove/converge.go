@@ -1,12 +1,10 @@
 package prove
 
 import (
-	"errors"
 	"time"
 
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/syncer/outbox"
 )
 
 // converge takes all faults away and lets everybody come to agreement: those
@@ -23,7 +21,7 @@ func (w *world) converge() error {
 		func() error { return w.syncAll(nil) },
 		w.meetAll,
 		func() error { return w.syncAll(nil) },
-		w.askAgain,
+		func() error { return w.syncAll(nil) }, // what others handed in last has changed verdicts
 		w.check.final,
 	} {
 		if err := stage(); err != nil {
@@ -217,60 +215,4 @@ func (w *world) passSettleBy() error {
 	}
 	w.tell("all", "", "settle_by has passed", preauth.Hash{})
 	return w.office.sweep()
-}
-
-// askAgain lets everybody ask for the verdicts that stand now: one that was
-// heard may have been replaced since, by a reversal. Package daemon never asks
-// twice, so a device can go on showing the earlier one; here it is the money
-// that is looked at.
-func (w *world) askAgain() error {
-	for _, o := range w.owners() {
-		m := w.check.of(o.base())
-		var items []outbox.Item
-		for _, h := range m.order {
-			if a, ok := m.attempts[h]; ok && a.Attempt.Voucher.Zero() {
-				continue
-			}
-			if a, ok := m.asks[h]; ok && !a.Receipt {
-				continue
-			}
-			items = append(items, outbox.Item{Key: outbox.Key{Kind: payment.ItemClaim, Request: h}})
-		}
-		for len(items) > 0 {
-			n := min(len(items), 100)
-			if err := w.askFor(o, items[:n]); err != nil {
-				return err
-			}
-			items = items[n:]
-		}
-	}
-	return nil
-}
-
-func (w *world) askFor(o owner, items []outbox.Item) error {
-	d := o.base()
-	hashes := make([]preauth.Hash, len(items))
-	for i := range items {
-		hashes[i] = items[i].Key.Request
-		if err := o.fill(&items[i]); err != nil {
-			return err
-		}
-	}
-	got, err := w.office.query(d.person, hashes)
-	if err != nil {
-		return w.check.broken("%s may not ask: %v", d.name, err)
-	}
-	decisions, _ := outbox.DecideQuery(d.trust, items, got.Verdicts)
-	for _, one := range decisions {
-		if one.Err != nil {
-			continue
-		}
-		if err := o.judge(one.Item, one.Verdict); err != nil {
-			if errors.Is(err, payment.ErrState) {
-				return w.check.broken("%s: verdict without an edge: %v", d.name, err)
-			}
-			return err
-		}
-	}
-	return nil
 }

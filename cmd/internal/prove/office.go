@@ -150,8 +150,9 @@ func (o *office) query(p *person, hashes []preauth.Hash) (*backendv1.QueryRespon
 	return serve(o, p, backendv1.SettlementService_Query_FullMethodName, q, o.server.Query)
 }
 
-func (o *office) refresh(p *person, epoch uint64) (*backendv1.RefreshResponse, error) {
-	return serve(o, p, backendv1.SettlementService_Refresh_FullMethodName, &backendv1.RefreshRequest{BundleEpoch: epoch}, o.server.Refresh)
+func (o *office) refresh(p *person, epoch uint64, after int64) (*backendv1.RefreshResponse, error) {
+	q := &backendv1.RefreshRequest{BundleEpoch: epoch, VerdictsAfter: after}
+	return serve(o, p, backendv1.SettlementService_Refresh_FullMethodName, q, o.server.Refresh)
 }
 
 // reach says whether a call gets through, and whether its answer comes back.

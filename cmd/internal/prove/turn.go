@@ -34,6 +34,7 @@ type owner interface {
 type call struct {
 	d       *device
 	refresh bool
+	after   int64         // of a refresh: how far changed verdicts were read
 	items   []outbox.Item // of a batch, claims and Cancels
 	asked   []outbox.Item // of a query
 
@@ -48,8 +49,9 @@ type call struct {
 func begin(o owner, refresh, haste bool) error {
 	d := o.base()
 	if refresh {
-		d.sync = &call{d: d, refresh: true}
-		return nil
+		after, err := d.st.VerdictsTo(ctx)
+		d.sync = &call{d: d, refresh: true, after: after}
+		return err
 	}
 	now := d.trusted()
 	if haste {
@@ -96,7 +98,7 @@ func (w *world) work(c *call) error {
 	var err error
 	switch {
 	case c.refresh:
-		c.trust, err = w.office.refresh(c.d.person, c.d.trust.Epoch())
+		c.trust, err = w.office.refresh(c.d.person, c.d.trust.Epoch(), c.after)
 	case len(c.items) > 0:
 		err = w.handIn(c)
 	default:
@@ -174,7 +176,7 @@ func finish(o owner) error {
 	}
 	switch {
 	case c.trust != nil:
-		return d.refreshed(c.trust)
+		return refreshed(o, c.trust)
 	case c.results != nil:
 		results := make([]outbox.Result, len(c.results.Results))
 		for i, r := range c.results.Results {
@@ -236,13 +238,18 @@ func hear(o owner, at time.Time) error {
 	return o.aged(at)
 }
 
-// refreshed takes a newer trust bundle and what is voided.
-func (d *device) refreshed(r *backendv1.RefreshResponse) error {
+// refreshed takes verdicts that have changed, a newer trust bundle and what is
+// voided.
+func refreshed(o owner, r *backendv1.RefreshResponse) error {
+	d := o.base()
 	t, err := preauth.OpenTrust(d.identity.RootKey, r.TrustBundle)
 	if err != nil {
 		return d.w.check.broken("%s: bundle: %v", d.name, err)
 	}
-	c := &store.Change{}
+	if err := rejudge(o, t, r.Verdicts); err != nil {
+		return err
+	}
+	c := &store.Change{VerdictsTo: &r.VerdictsTo}
 	for _, b := range r.Voided {
 		if a, err := d.st.Authorization(ctx, preauth.ID(b)); err == nil && !a.Voided {
 			a.Voided = true
@@ -252,6 +259,28 @@ func (d *device) refreshed(r *backendv1.RefreshResponse) error {
 	id := d.newest(t)
 	id.Locked = false
 	return d.become(id, c)
+}
+
+// rejudge judges verdicts that replaced others, on claims that may be done.
+func rejudge(o owner, t preauth.Trust, verdicts [][]byte) error {
+	var claims []outbox.Item
+	for _, b := range verdicts {
+		v, err := t.Verdict(b)
+		if err != nil {
+			return o.base().w.check.broken("%s: changed verdict: %v", o.base().name, err)
+		}
+		it := outbox.Item{Key: outbox.Key{Kind: payment.ItemClaim, Request: preauth.Hash(v.Body.RequestHash)}}
+		o.base().w.tell("backend", o.base().name, "changed to "+v.Body.Outcome.String(), it.Key.Request)
+		if err := o.fill(&it); err != nil {
+			return o.base().w.check.broken("%s: changed verdict on what it does not know: %v", o.base().name, err)
+		}
+		claims = append(claims, it)
+	}
+	decisions, stray := outbox.DecideQuery(t, claims, verdicts)
+	if stray != nil {
+		return o.base().w.check.broken("%s: %v", o.base().name, stray)
+	}
+	return settle(o, decisions)
 }
 
 // newest is the device's identity with the newer one of its own bundle and t.
