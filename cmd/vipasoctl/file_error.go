@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vipaso/vipasod/preauth/seal"
 )
 
 // A fileError is a file named on the command line that cannot be used.
@@ -14,6 +16,7 @@ type fileError struct {
 	path string
 	err  error
 	hint string // where the file comes from, if it is missing
+	keep bool   // no flag replaces it
 }
 
 // Error says which file and what is wrong with it, without the names of
@@ -38,6 +41,12 @@ func (f *fileError) explanation() explanation {
 	case errors.Is(f.err, errNotCA):
 		e.why, e.next = "A device trusts only the backend whose ca.pem it was given; `vipaso-backend serve` makes that file and prints its path when it starts.",
 			f.hint+", then vipasoctl enroll --backend URL --ca ca.pem --code CODE"
+	case errors.Is(f.err, seal.ErrDamaged):
+		e.why, e.next = "It was cut short or changed on its way. What could be read was handed in.", "copy it again from where it was written, and repeat: nothing settles twice"
+	case errors.Is(f.err, seal.ErrFormat):
+		e.why, e.next = "Something else wrote it, or its beginning is lost.", f.hint
+	case errors.Is(f.err, fs.ErrExist) && f.keep:
+		e.why, e.next = "It may hold payments that are nowhere else, so nothing replaces it.", "choose another name"
 	case errors.Is(f.err, fs.ErrExist):
 		e.why, e.next = "A file is not replaced by accident.", "choose another name, or repeat with --force"
 	case errors.Is(f.err, fs.ErrNotExist) && f.hint != "":

@@ -44,29 +44,38 @@ type saved struct {
 	Bytes string `json:"bytes"`
 }
 
-// save writes the file path with fill and says so. Path appears whole, synced
-// and with mode 0600, or not at all; one that exists is replaced only by
-// force, else the error wraps fs.ErrExist.
+// save writes the file path with fill and says so, as write does.
 func (a *app) save(path string, force bool, fill func(*newFile) error) error {
+	n, err := a.write(path, force, fill)
+	if err != nil {
+		return err
+	}
+	return a.plain(saved{File: path, Bytes: fmt.Sprint(n)}, func() { a.printf("%s  %s\n", path, size(n)) })
+}
+
+// write writes the file path with fill and returns its size. Path appears
+// whole, synced and with mode 0600, or not at all; one that exists is replaced
+// only by force, else the error wraps fs.ErrExist.
+func (a *app) write(path string, force bool, fill func(*newFile) error) (uint64, error) {
 	switch info, err := os.Lstat(path); {
 	case err == nil && info.IsDir():
-		return &fileError{path: path, err: unix.EISDIR}
+		return 0, &fileError{path: path, err: unix.EISDIR}
 	case err == nil && !force:
-		return &fileError{path: path, err: fs.ErrExist}
+		return 0, &fileError{path: path, err: fs.ErrExist}
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return &fileError{path: path, err: err}
+		return 0, &fileError{path: path, err: err}
 	}
 	f := &newFile{File: temp, app: a, path: path}
 	defer os.Remove(temp.Name()) // it is gone already if all went well
 	if err := f.finish(fill(f)); err != nil {
-		return err
+		return 0, err
 	}
 	if err := place(temp.Name(), path, force); err != nil {
-		return &fileError{path: path, err: err}
+		return 0, &fileError{path: path, err: err}
 	}
-	return a.plain(saved{File: path, Bytes: fmt.Sprint(f.size)}, func() { a.printf("%s  %s\n", path, size(f.size)) })
+	return f.size, nil
 }
 
 // finish makes what was written durable, unless filled says that it is not

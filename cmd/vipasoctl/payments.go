@@ -20,7 +20,7 @@ func (a *app) paymentsCommand() *cobra.Command {
 		Short:   "Payments that this device knows, and their receipts",
 		Example: `  vipasoctl payments list --unsynced`,
 	}
-	cmd.AddCommand(a.paymentsListCommand(), a.paymentsShowCommand(), a.receiptCommand())
+	cmd.AddCommand(a.paymentsListCommand(), a.paymentsShowCommand(), a.receiptCommand(), a.evacuateCommand(), a.carryCommand())
 	return cmd
 }
 

@@ -98,6 +98,7 @@ var commands = []string{
 	"vipasoctl instruments list", "vipasoctl preauth create", "vipasoctl preauth list", "vipasoctl preauth void",
 	"vipasoctl pay request", "vipasoctl pay receive", "vipasoctl pay accept", "vipasoctl pay decline", "vipasoctl pay cancel",
 	"vipasoctl payments list", "vipasoctl payments show", "vipasoctl payments receipt",
+	"vipasoctl payments evacuate", "vipasoctl payments carry",
 	"vipasoctl sync now", "vipasoctl sync status", "vipasoctl store check", "vipasoctl store backup", "vipasoctl store export",
 	"vipasoctl log level", "vipasoctl radio status", "vipasoctl radio scan", "vipasoctl errors", "vipasoctl bugreport",
 	"vipaso-demo air", "journalctl -u vipasod", "sudo systemctl", "sudo timedatectl", "sudo modprobe", "sudo rfkill",
