@@ -44,7 +44,8 @@ func (h *history) FetchOfflinePayments(ctx context.Context, req *paymentv1.Fetch
 	return &paymentv1.FetchOfflinePaymentsResponse{Payments: page, NextPageToken: next}, nil
 }
 
-// FetchPayment returns one payment with its events, oldest first. The error
+// FetchPayment returns one payment with its events, oldest first, and with
+// what proves its receipt to others. The error
 // wraps errNoPayment.
 func (h *history) FetchPayment(ctx context.Context, req *paymentv1.FetchPaymentRequest) (*paymentv1.FetchPaymentResponse, error) {
 	id, err := preauth.ParseID(req.GetPaymentId())
@@ -53,6 +54,9 @@ func (h *history) FetchPayment(ctx context.Context, req *paymentv1.FetchPaymentR
 	}
 	p, err := h.d.paymentByID(ctx, id)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.d.prove(ctx, id, p.GetReceipt()); err != nil {
 		return nil, err
 	}
 	timeline, err := h.d.store.EventsOf(ctx, id)

@@ -230,7 +230,11 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 // changed.
 func (d *Device) Report(ctx context.Context) (syncer.Report, error) {
 	after, err := d.store.VerdictsTo(ctx)
-	return syncer.Report{VerdictsAfter: after}, err
+	if err != nil {
+		return syncer.Report{}, err
+	}
+	_, end, err := d.journalEnd(ctx)
+	return syncer.Report{VerdictsAfter: after, JournalHead: end.GetHead()}, err
 }
 
 // Renewed takes fresh certificates for the same keys.

@@ -96,6 +96,9 @@ func deviceCalls(ctx context.Context, c devicev1.DeviceServiceClient) map[string
 		"ExportPayments": func() (any, error) {
 			return firstFrom(c.ExportPayments(ctx, &devicev1.ExportPaymentsRequest{}))
 		},
+		"ExportJournal": func() (any, error) {
+			return firstFrom(c.ExportJournal(ctx, &devicev1.ExportJournalRequest{}))
+		},
 		"SealPayments": func() (any, error) { return firstFrom(c.SealPayments(ctx, &devicev1.SealPaymentsRequest{})) },
 		"CarrySealed": func() (any, error) {
 			return c.CarrySealed(ctx, &devicev1.CarrySealedRequest{Sealed: []byte{1}})

@@ -2,6 +2,7 @@ package preauth
 
 import (
 	"fmt"
+	"slices"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 )
@@ -102,4 +103,18 @@ func (i Issuers) openPromise(p *peerv1.ReceiptProof, r Request) (promise, error)
 		}
 	}
 	return promise{v.Hash, v.Body.Amount, v.Body.Tip}, nil
+}
+
+// IssuanceOf is what leads from a root key to the issuers that signed with the
+// keys of those ids, as far as the bundle names them, and to no others: a
+// receipt has to fit a square of dots.
+func (t Trust) IssuanceOf(keyIDs ...[8]byte) *peerv1.Issuance {
+	from := &peerv1.Issuance{Handovers: t.Bundle.Body.GetHandovers()}
+	for _, b := range t.Bundle.Body.GetIssuerCerts() {
+		c, err := Open[*peerv1.IssuerKey](b)
+		if err == nil && slices.Contains(keyIDs, PublicKey(c.Body.PublicKey).KeyID()) {
+			from.IssuerCerts = append(from.IssuerCerts, b)
+		}
+	}
+	return from
 }

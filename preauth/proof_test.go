@@ -190,3 +190,22 @@ func FuzzVerifyProof(f *testing.F) {
 		}
 	})
 }
+
+func TestAProofNamesOnlyTheIssuersItNeeds(t *testing.T) {
+	d := newDeal()
+	d.bundle.IssuerCerts = [][]byte{issuerCert(t, "root", "issuer"), {1, 2}, issuerCert(t, "root", "issuer 2"), issuerCert(t, "root", "issuer 3")}
+	d.bundle.Handovers = handovers(t, "first root", "root")
+	trust := d.trust(t)
+	got := trust.IssuanceOf(testPub("issuer").KeyID(), testPub("issuer 3").KeyID(), testPub("stranger").KeyID())
+	want := &peerv1.Issuance{
+		IssuerCerts: [][]byte{issuerCert(t, "root", "issuer"), issuerCert(t, "root", "issuer 3")}, Handovers: d.bundle.Handovers,
+	}
+	if !proto.Equal(got, want) {
+		t.Errorf("%d issuers, %d handovers", len(got.IssuerCerts), len(got.Handovers))
+	}
+	p := proofOf(t, d, false)
+	p.Issuance = trust.IssuanceOf(testPub("issuer").KeyID())
+	if _, err := VerifyProof(testPub("first root"), p); err != nil {
+		t.Error(err)
+	}
+}
