@@ -78,7 +78,7 @@ func TestEvacuateNothing(t *testing.T) {
 
 func TestCarry(t *testing.T) {
 	const head, one, two = `{"format":"vipaso-sealed/1","parts":2,"items":107}` + "\n", `{"items":100,"sealed":"b25l"}` + "\n", `{"items":7,"sealed":"dHdv"}` + "\n"
-	const notFormat = "error: FILE: not a file of sealed payments\nwhy    Something else wrote it, or its beginning is lost.\nnext   " + carryHint + "\n"
+	const notFormat = "error: PATH: not a file of sealed payments\nwhy    Something else wrote it, or its beginning is lost.\nnext   " + carryHint + "\n"
 	tests := []struct {
 		name, file string
 		code       int
@@ -86,7 +86,7 @@ func TestCarry(t *testing.T) {
 		stderr     string // a part of it
 	}{
 		{"whole", sealedFile, 0, `{"items":107,"judged":106}`, ""},
-		{"cut", head + one, 1, `{"items":100,"judged":99}`, "error: FILE: 1 parts of 2: the file is damaged\nwhy    It was cut short or changed on its way. What could be read was handed in.\nnext   copy it again"},
+		{"cut", head + one, 1, `{"items":100,"judged":99}`, "error: PATH: 1 parts of 2: the file is damaged\nwhy    It was cut short or changed on its way. What could be read was handed in.\nnext   copy it again"},
 		{"a bad part before a good one", head + `{"items":1,"sealed":"YmFk"}` + "\n" + two, 2, `{"items":7,"judged":7}`, "error: SEAL_INVALID"},
 		{"another file", "hello\n", 2, "", notFormat},
 	}
@@ -97,7 +97,7 @@ func TestCarry(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := f.run("payments", "carry", path, "--json")
-		if got.code != test.code || strings.TrimSpace(got.stdout) != test.stdout || !strings.Contains(got.stderr, strings.ReplaceAll(test.stderr, "FILE", path)) {
+		if got.code != test.code || strings.TrimSpace(got.stdout) != test.stdout || !strings.Contains(got.stderr, strings.ReplaceAll(test.stderr, "PATH", path)) {
 			t.Errorf("%s: exit %d, want %d\n%s\nwant\n%s\n%s\nwant\n%s", test.name, got.code, test.code, got.stdout, test.stdout, got.stderr, test.stderr)
 		}
 	}
