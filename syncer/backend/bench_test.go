@@ -202,6 +202,7 @@ type party struct {
 	owner preauth.ID
 	cert  []byte
 	tls   []byte
+	root  preauth.PublicKey
 	calls backendv1.SettlementServiceClient
 }
 
@@ -245,6 +246,7 @@ func (d *party) accept(resp *backendv1.EnrollResponse) {
 	cert, err := preauth.Open[*peerv1.DeviceCert](resp.DeviceCert)
 	must(d.b.t, err)
 	d.id, d.cert, d.tls = preauth.ID(cert.Body.DeviceId), resp.DeviceCert, resp.TlsCert
+	d.root = preauth.PublicKey(resp.RootKey)
 	d.connect()
 }
 

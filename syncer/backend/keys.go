@@ -95,9 +95,13 @@ func (s *Server) adoptIssuer(t Tx) error {
 	if err != nil {
 		return err
 	}
-	return t.putIssuerKey(issuerKey{
-		public: public, notBefore: s.authority.IssuerFrom, notAfter: s.authority.IssuerUntil, epoch: epoch,
-	})
+	from := s.authority.IssuerFrom
+	if len(known) > 0 { // it takes over
+		if last := signing(known, s.now()).notBefore; !from.After(last) {
+			from = last.Add(time.Millisecond)
+		}
+	}
+	return t.putIssuerKey(issuerKey{public: public, notBefore: from, notAfter: s.authority.IssuerUntil, epoch: epoch})
 }
 
 // adoptSealing notes the sealing key: a bundle that names another one is of

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -22,14 +23,30 @@ const (
 	// manager allows that.
 	IssuerOverlap = preauth.BundleMaxAge
 
-	// issuerLife bounds the time in which what an issuer key has signed is
+	// IssuerLife bounds the time in which what an issuer key has signed is
 	// relied on. It outlasts every certificate it can sign.
-	issuerLife = 10 * 365 * 24 * time.Hour
+	IssuerLife = 10 * 365 * 24 * time.Hour
 
 	// issuersListed bounds the issuers in a bundle. An operator who needs more
 	// changes keys more often than devices meet.
 	issuersListed = 8
 )
+
+// SigningIssuer returns the issuer key that signs now.
+func (a Admin) SigningIssuer(ctx context.Context) (public preauth.PublicKey, err error) {
+	err = a.Store.Read(ctx, func(t Tx) error {
+		all, err := t.issuerKeys()
+		if err == nil && len(all) == 0 {
+			err = fmt.Errorf("issuer key: %w", ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		public = signing(all, a.now()).public
+		return nil
+	})
+	return public, err
+}
 
 // RotateIssuer lists a new issuer key, which signs certificates and verdicts
 // from the time that it returns, after the overlap. The one before stays
@@ -47,7 +64,7 @@ func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap
 			return err
 		}
 		if n := len(listed(all)); n >= issuersListed {
-			return fmt.Errorf("%d: %w", n, ErrIssuersFull)
+			return fmt.Errorf("%d, the first of them until %s: %w", n, firstEnd(listed(all)).UTC().Format(time.DateOnly), ErrIssuersFull)
 		}
 		from = a.now().Add(overlap).Truncate(time.Millisecond)
 		if last := all[0].notBefore; !from.After(last) {
@@ -60,35 +77,64 @@ func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap
 		if err != nil {
 			return err
 		}
-		return t.putIssuerKey(issuerKey{public: next, notBefore: from, notAfter: from.Add(issuerLife), epoch: epoch})
+		return t.putIssuerKey(issuerKey{public: next, notBefore: from, notAfter: from.Add(IssuerLife), epoch: epoch})
 	})
 	return from, err
 }
 
 // RotateRoot hands over from the present root key to next, which signs bundles
-// from now on. A running server notices; it must find the private key, which
-// must be stored before. Devices follow with the next bundle they get, those
-// that know one of the last preauth.HandoversMax root keys.
-func (a Admin) RotateRoot(ctx context.Context, find func(preauth.PublicKey) (*ecdsa.PrivateKey, error), next preauth.PublicKey) error {
-	return a.Store.Write(ctx, func(t Tx) error {
+// from the time that it returns on, which is now. A running server notices; it
+// must find the private key, which must be stored before. Devices follow with
+// the next bundle they get, those that know one of the last
+// preauth.HandoversMax root keys.
+func (a Admin) RotateRoot(ctx context.Context, find func(preauth.PublicKey) (*ecdsa.PrivateKey, error), next preauth.PublicKey) (from time.Time, err error) {
+	err = a.Store.Write(ctx, func(t Tx) error {
 		roots, err := t.roots()
 		if err != nil {
 			return err
+		}
+		if len(roots) == 0 {
+			return fmt.Errorf("root key: %w", ErrNotFound)
 		}
 		present, err := find(roots[len(roots)-1].public)
 		if err != nil {
 			return err
 		}
-		now := a.now()
-		handover, err := preauth.Sign(present, &peerv1.RootHandover{RootKey: next[:], TimeMs: now.UnixMilli()})
+		from = a.now().Truncate(time.Millisecond)
+		handover, err := preauth.Sign(present, &peerv1.RootHandover{RootKey: next[:], TimeMs: from.UnixMilli()})
 		if err != nil {
 			return err
 		}
-		if err := t.putRoot(rootKey{public: next, handover: handover.Bytes}, now); err != nil {
+		if err := t.putRoot(rootKey{public: next, handover: handover.Bytes}, from); err != nil {
 			return err
 		}
 		return t.nextEpoch()
 	})
+	return from, err
+}
+
+// A Key is a public key of the backend and what it is for.
+type Key struct {
+	Public      preauth.PublicKey
+	From, Until time.Time // Until is zero for a root key
+	Signs       bool      // now
+	Listed      bool      // in bundles
+}
+
+// IssuerKeys returns the issuer keys there have been, newest first.
+func (a Admin) IssuerKeys(ctx context.Context) (keys []Key, err error) {
+	err = a.Store.Read(ctx, func(t Tx) error {
+		all, err := t.issuerKeys()
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		now := signing(all, a.now()).public
+		for _, k := range all {
+			keys = append(keys, Key{Public: k.public, From: k.notBefore, Until: k.notAfter, Signs: k.public == now, Listed: k.listed})
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // retireIssuers notes which issuer keys sign nothing any more, and takes those
@@ -134,6 +180,11 @@ func endOfSigned(t Tx, since time.Time) (time.Time, error) {
 		until = settled
 	}
 	return until.Add(ledger.Grace), nil
+}
+
+// firstEnd is when the first of the keys leaves the bundle, as far as is known.
+func firstEnd(all []issuerKey) time.Time {
+	return slices.MinFunc(all, func(a, b issuerKey) int { return a.notAfter.Compare(b.notAfter) }).notAfter
 }
 
 // listed are the keys that bundles list.

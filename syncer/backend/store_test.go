@@ -135,10 +135,18 @@ func TestFullBundleListsTheNewest(t *testing.T) {
 		}
 		return t.putBusiness(Business{ID: preauth.ID{7}, Name: "Cafe Luna"}, b.now())
 	}))
+	b.authority.Sealing = sealingKey(t)
+	find := b.rotateMuch()
+	b.close()
+	b.authority.Find = find
+	b.open(Options{})
 	must(t, b.store.Read(b.ctx, func(tx Tx) error {
-		bundle, err := b.server.bundle(tx, b.now())
+		bundle, err := b.server.bundle(tx, b.now()) // it would not be made if it were too large
 		if err != nil {
 			return err
+		}
+		if n, m := len(bundle.Body.Issuers), len(bundle.Body.Handovers); n != issuersListed || m != preauth.HandoversMax {
+			t.Errorf("%d issuers, %d handovers", n, m)
 		}
 		serials, devices := bundle.Body.RevokedSerials, bundle.Body.RevokedDevices
 		if len(serials) != serialsMax || serials[serialsMax-1] != 1<<34+serialsMax+9 || len(devices) != devicesMax {

@@ -4,8 +4,6 @@ package backend
 
 import (
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -23,18 +21,15 @@ import (
 // Files of the directory. CAFile is what devices trust; it is written last.
 const (
 	CAFile        = "ca.pem"
-	rootFile      = "root-key.pem"
-	issuerFile    = "issuer-key.pem"
+	rootFile      = "root-key.pem"   // the first; rotation adds root-key-ID.pem
+	issuerFile    = "issuer-key.pem" // the same
+	sealingFile   = "sealing-key.pem"
 	caKeyFile     = "tls-ca-key.pem"
 	caCertFile    = "tls-ca.pem"
 	serverKeyFile = "server-key.pem"
 	serverFile    = "server.pem"
 	databaseFile  = "backend.db"
 )
-
-// issuerLife is how long certificates of an issuer key are relied on. It
-// outlasts every device certificate signed in the years before.
-const issuerLife = 10 * 365 * 24 * time.Hour
 
 // Why a directory cannot be used as a backend's.
 var (
@@ -88,62 +83,6 @@ func private(db string) error {
 		return fmt.Errorf("%w: %w", ErrDir, err)
 	}
 	return f.Close()
-}
-
-// loadAuthority reads the keys of dir, and makes those that are missing.
-func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return a, fmt.Errorf("%w: %w", ErrDir, err)
-	}
-	for _, k := range []struct {
-		file string
-		key  **ecdsa.PrivateKey
-	}{{rootFile, &a.Root}, {issuerFile, &a.Issuer}, {caKeyFile, &a.CAKey}} {
-		if *k.key, err = ensureKey(filepath.Join(dir, k.file)); err != nil {
-			return a, err
-		}
-	}
-	a.IssuerFrom = now.Add(-time.Hour)
-	a.IssuerUntil = a.IssuerFrom.Add(issuerLife)
-	a.CACert, err = ensureCA(filepath.Join(dir, caCertFile), a.CAKey, now)
-	return a, err
-}
-
-// ensureKey reads a P-256 key, or makes one that is on disk before it is
-// used.
-func ensureKey(path string) (*ecdsa.PrivateKey, error) {
-	key, err := readKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
-	}
-	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return nil, fmt.Errorf("make %s: %w", path, err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("make %s: %w", path, err)
-	}
-	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
-}
-
-func readKey(path string) (*ecdsa.PrivateKey, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDir, err)
-	}
-	block, _ := pem.Decode(b)
-	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
-	}
-	k, ok := key.(*ecdsa.PrivateKey)
-	if !ok || k.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%s holds no P-256 key: %w", path, ErrKey)
-	}
-	return k, nil
 }
 
 func ensureCA(path string, key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {

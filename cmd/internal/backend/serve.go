@@ -171,10 +171,17 @@ func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
 		return backend.Admin{}, fmt.Errorf("%s: %w", dir, ErrNotStarted)
 	}
-	issuer, err := readKey(filepath.Join(dir, issuerFile))
+	store, err := backend.Open(ctx, Database(dir, db))
 	if err != nil {
 		return backend.Admin{}, err
 	}
-	store, err := backend.Open(ctx, Database(dir, db))
-	return backend.Admin{Store: store, Issuer: issuer}, err
+	books := backend.Admin{Store: store}
+	public, err := books.SigningIssuer(ctx)
+	if err == nil {
+		books.Issuer, err = findKey(dir, public)
+	}
+	if err != nil {
+		return backend.Admin{}, errors.Join(err, store.Close())
+	}
+	return books, nil
 }

@@ -1,0 +1,182 @@
+package backend
+
+import (
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/syncer/backend"
+)
+
+// loadAuthority reads the keys of dir, and makes those that are missing.
+func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return a, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	if a.Root, err = firstKey(dir, rootFile); err != nil {
+		return a, err
+	}
+	if a.Issuer, err = firstKey(dir, issuerFile); err != nil {
+		return a, err
+	}
+	if a.Sealing, err = ensureSealing(filepath.Join(dir, sealingFile)); err != nil {
+		return a, err
+	}
+	if a.CAKey, err = ensureKey(filepath.Join(dir, caKeyFile)); err != nil {
+		return a, err
+	}
+	a.Find = func(public preauth.PublicKey) (*ecdsa.PrivateKey, error) { return findKey(dir, public) }
+	a.IssuerFrom = now.Add(-time.Hour)
+	a.IssuerUntil = a.IssuerFrom.Add(backend.IssuerLife)
+	a.CACert, err = ensureCA(filepath.Join(dir, caCertFile), a.CAKey, now)
+	return a, err
+}
+
+// firstKey reads the oldest key of a kind that is in dir, and makes the first
+// if there is none: the file of one that was rotated may be gone.
+func firstKey(dir, file string) (*ecdsa.PrivateKey, error) {
+	all, err := keyFiles(dir, file)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return ensureKey(filepath.Join(dir, file))
+	}
+	return readKey(all[0])
+}
+
+// keyFiles are the files of dir that hold keys of a kind, the first key before
+// those of rotation.
+func keyFiles(dir, file string) ([]string, error) {
+	kind := strings.TrimSuffix(file, ".pem")
+	all, err := filepath.Glob(filepath.Join(escape(dir), kind+"-*.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	first := filepath.Join(dir, file)
+	if _, err := os.Stat(first); err == nil {
+		all = slices.Insert(all, 0, first)
+	}
+	return all, nil
+}
+
+// escape makes a path match nothing but itself.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// findKey returns the root or issuer key of dir with that public key. The
+// error wraps ErrDir or ErrKey, also if there is none.
+func findKey(dir string, public preauth.PublicKey) (*ecdsa.PrivateKey, error) {
+	for _, file := range []string{rootFile, issuerFile} {
+		all, err := keyFiles(dir, file)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range all {
+			key, err := readKey(path)
+			if err != nil {
+				return nil, err
+			}
+			if preauth.PublicKeyOf(&key.PublicKey) == public {
+				return key, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no file in %s holds key %x: %w", dir, public.KeyID(), ErrKey)
+}
+
+// addKey makes another key of a kind, whose file is on disk before anything
+// names it.
+func addKey(dir, file string) (preauth.PublicKey, string, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return preauth.PublicKey{}, "", fmt.Errorf("make key: %w", err)
+	}
+	public := preauth.PublicKeyOf(&key.PublicKey)
+	id := public.KeyID()
+	path := filepath.Join(dir, strings.TrimSuffix(file, ".pem")+"-"+hex.EncodeToString(id[:])+".pem")
+	return public, path, writeKey(path, key)
+}
+
+// ensureKey reads a P-256 key, or makes one that is on disk before it is
+// used.
+func ensureKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, fmt.Errorf("make %s: %w", path, err)
+	}
+	return key, writeKey(path, key)
+}
+
+// ensureSealing does the same for an X25519 key.
+func ensureSealing(path string) (*ecdh.PrivateKey, error) {
+	key, err := parseKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		made, err := ecdh.X25519().GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("make %s: %w", path, err)
+		}
+		return made, writeKey(path, made)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k, ok := key.(*ecdh.PrivateKey)
+	if !ok || k.Curve() != ecdh.X25519() {
+		return nil, fmt.Errorf("%s holds no X25519 key: %w", path, ErrKey)
+	}
+	return k, nil
+}
+
+func writeKey(path string, key any) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", path, err)
+	}
+	return writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+func readKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := parseKey(path)
+	if err != nil {
+		return nil, err
+	}
+	k, ok := key.(*ecdsa.PrivateKey)
+	if !ok || k.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%s holds no P-256 key: %w", path, ErrKey)
+	}
+	return k, nil
+}
+
+func parseKey(path string) (any, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
+	}
+	return key, nil
+}
