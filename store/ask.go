@@ -103,10 +103,5 @@ func (s *Store) VoucherSeen(ctx context.Context, preauthID preauth.ID, counter u
 // stored vouchers use, in minor units. Cancelled ones count: what the issuer
 // gets back of them may first go to other tills.
 func (s *Store) GuaranteeUsed(ctx context.Context, preauthID preauth.ID) (int64, error) {
-	ctx, err := s.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer s.mu.Unlock()
-	return one(ctx, s, func(r row) (n int64, err error) { return n, r.Scan(&n) }, queryGuarantee, fixed(preauthID))
+	return s.number(ctx, queryGuarantee, fixed(preauthID))
 }

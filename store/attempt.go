@@ -156,12 +156,7 @@ func (s *Store) HeldPast(ctx context.Context, signed time.Time) ([]Attempt, erro
 // customer's vouchers to one till, by its device id, have used, in minor
 // units; cancelled ones count, as they do at the till.
 func (s *Store) GuaranteedAt(ctx context.Context, preauthID, business preauth.ID) (int64, error) {
-	ctx, err := s.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer s.mu.Unlock()
-	return one(ctx, s, func(r row) (n int64, err error) { return n, r.Scan(&n) }, queryGuaranteedAt, fixed(preauthID), fixed(business))
+	return s.number(ctx, queryGuaranteedAt, fixed(preauthID), fixed(business))
 }
 
 func (s *Store) attempts(ctx context.Context, query string, args ...any) ([]Attempt, error) {

@@ -115,6 +115,9 @@ func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadli
 	sums, err = list(ctx, s, func(r row) (u Unsettled, err error) {
 		return u, r.Scan(&u.Currency, &u.Count, &u.Total, &u.Guaranteed)
 	}, `SELECT currency, count, total, guaranteed FROM unsettled WHERE count > 0 ORDER BY currency`)
+	if err == nil {
+		err = s.fillAwaited(ctx, sums)
+	}
 	if err != nil {
 		return nil, oldest, deadline, err
 	}
@@ -135,8 +138,11 @@ func (s *Store) Unsettled(ctx context.Context) (sums []Unsettled, oldest, deadli
 const (
 	queryOldestAttempt = `SELECT created_at FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL')
 		AND created_at >= 0 AND state <> 'REQUESTED' ORDER BY created_at LIMIT 1`
-	queryOldestSale = `SELECT created_at FROM sales WHERE state = ? AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL') ORDER BY created_at LIMIT 1`
-	queryDeadline   = `SELECT deadline FROM outbox WHERE deadline >= 0 AND +kind = 'CLAIM' ORDER BY deadline LIMIT 1`
+	queryOldestSale      = `SELECT created_at FROM sales WHERE state = ? AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL') ORDER BY created_at LIMIT 1`
+	queryAwaitedSales    = `SELECT currency, amount + tip FROM sales WHERE state = ? AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL')`
+	queryAwaitedAttempts = `SELECT currency, amount + tip FROM attempts WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL')
+		AND created_at >= 0 AND state <> 'REQUESTED' AND charge = 1`
+	queryDeadline = `SELECT deadline FROM outbox WHERE deadline >= 0 AND +kind = 'CLAIM' ORDER BY deadline LIMIT 1`
 )
 
 // earliest returns the time that the query answers, or the one before if that
@@ -151,4 +157,24 @@ func earliest(ctx context.Context, s *Store, before time.Time, query string, arg
 		return err
 	})
 	return before, err
+}
+
+// fillAwaited adds up what waits for a verdict before anything is given away:
+// few payments, at a till one at a time. s.mu is held.
+func (s *Store) fillAwaited(ctx context.Context, sums []Unsettled) error {
+	add := func(r row) error {
+		var currency string
+		var total int64
+		err := r.Scan(&currency, &total)
+		for i := range sums {
+			if sums[i].Currency == currency {
+				sums[i].Awaited += total
+			}
+		}
+		return err
+	}
+	if err := s.each(ctx, queryAwaitedAttempts, nil, add); err != nil {
+		return err
+	}
+	return s.each(ctx, queryAwaitedSales, []any{string(payment.Awaiting)}, add)
 }

@@ -84,7 +84,9 @@ func (c *checker) counters() error {
 		holds[b.preauth] = h
 		if u := b.unsettled; u.Count > 0 {
 			sum := unsettled[u.Currency]
-			unsettled[u.Currency] = Unsettled{u.Currency, sum.Count + u.Count, sum.Total + u.Total, sum.Guaranteed + u.Guaranteed}
+			unsettled[u.Currency] = Unsettled{
+				Currency: u.Currency, Count: sum.Count + u.Count, Total: sum.Total + u.Total, Guaranteed: sum.Guaranteed + u.Guaranteed,
+			}
 		}
 	}
 	err := c.s.each(c.ctx, `SELECT state, voucher, preauth, amount, tip, guaranteed, currency, counter FROM attempts`, nil, func(r row) error {

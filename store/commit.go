@@ -40,6 +40,9 @@ func (t *tx) commit(c *Change) error {
 	if c.Floor.After(t.head.floor) || c.FloorLowered && !c.Floor.IsZero() {
 		t.head.floor = fromMS(ms(c.Floor))
 	}
+	if !c.Heard.IsZero() {
+		t.head.heard = fromMS(ms(c.Heard))
+	}
 	if c.VerdictsTo != nil {
 		t.head.verdicts = *c.VerdictsTo
 	}
@@ -86,6 +89,9 @@ func (t *tx) commitRest(c *Change) error {
 		if err := t.appendEvent(e); err != nil {
 			return fmt.Errorf("event: %w", err)
 		}
+	}
+	if err := t.saveAllowances(c); err != nil {
+		return fmt.Errorf("allowance: %w", err)
 	}
 	if c.Instruments != nil {
 		if err := t.replaceInstruments(c.Instruments); err != nil {

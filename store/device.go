@@ -80,3 +80,13 @@ func (s *Store) Floor(ctx context.Context) (time.Time, error) {
 	defer s.mu.Unlock()
 	return s.head.floor, nil
 }
+
+// Heard returns when the backend last answered, by its own clock; zero if it
+// never did since the store keeps that.
+func (s *Store) Heard(ctx context.Context) (time.Time, error) {
+	if _, err := s.enter(ctx); err != nil {
+		return time.Time{}, err
+	}
+	defer s.mu.Unlock()
+	return s.head.heard, nil
+}

@@ -24,18 +24,22 @@ type model struct {
 // unsettled adds up what is not settled.
 func (m *model) unsettled() []Unsettled {
 	sums := map[string]Unsettled{}
-	add := func(currency string, total, guaranteed int64) {
+	add := func(currency string, total, guaranteed int64, awaited bool) {
 		u := sums[currency]
-		sums[currency] = Unsettled{currency, u.Count + 1, u.Total + total, u.Guaranteed + guaranteed}
+		u.Currency, u.Count, u.Total, u.Guaranteed = currency, u.Count+1, u.Total+total, u.Guaranteed+guaranteed
+		if awaited {
+			u.Awaited += total
+		}
+		sums[currency] = u
 	}
 	for _, a := range m.attempts {
 		if slices.Contains([]payment.State{"AUTHORIZED", "PROVISIONAL"}, a.State) {
-			add(a.Currency, a.Amount+a.Tip, a.Guaranteed)
+			add(a.Currency, a.Amount+a.Tip, a.Guaranteed, a.Charge)
 		}
 	}
 	for _, v := range m.sales {
 		if slices.Contains([]payment.State{"AWAITING", "PROVISIONAL"}, v.State) {
-			add(v.Currency, v.Amount+v.Tip, v.Guaranteed)
+			add(v.Currency, v.Amount+v.Tip, v.Guaranteed, v.State == "AWAITING")
 		}
 	}
 	var list []Unsettled

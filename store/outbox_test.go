@@ -124,7 +124,7 @@ func TestUnsettledDeadline(t *testing.T) {
 	}
 	commit(t, s, &Change{Outbox: []Item{{ItemKey: ItemKey{payment.ItemCancel, hashOf("x")}, Deadline: at(1), Currency: "USD"}}})
 	sums, oldest, deadline, err := s.Unsettled(t.Context())
-	if err != nil || fmt.Sprint(sums) != "[{USD 3 3600 3}]" || !oldest.Equal(at(0)) || !deadline.Equal(at(998)) {
+	if err != nil || fmt.Sprint(sums) != "[{USD 3 3600 3 0}]" || !oldest.Equal(at(0)) || !deadline.Equal(at(998)) {
 		t.Errorf("unsettled: %v since %v until %v: %v", sums, oldest, deadline, err)
 	}
 }

@@ -28,6 +28,17 @@ type Change struct {
 	// Floor is the trusted-time floor, persisted with every change. Zero
 	// leaves it.
 	Floor time.Time
+	// Heard is when the backend last answered, by its own clock. Zero leaves
+	// it.
+	Heard time.Time
+	// Allow begins what a person has allowed; one of the same kind that has
+	// not ended yet ends with it.
+	Allow *Allowance
+	// Ended are allowances whose end the events tell: until Until, which moves
+	// back if they ended early.
+	Ended []Allowance
+	// Told are allowances that the backend knows, as they were told.
+	Told []Allowance
 	// VerdictsTo is how far the backend's list of changed verdicts was read,
 	// by the backend's numbers. Nil leaves it.
 	VerdictsTo *int64
@@ -114,6 +125,14 @@ type Ask struct {
 	Owed bool
 }
 
+// Allowance is what a person has allowed beyond a rule, for a while.
+type Allowance struct {
+	preauth.Allowance
+	N      int64 // its number, given by Commit
+	Reason string
+	Person string // user name
+}
+
 // Authorization is a pre-authorization of this customer.
 type Authorization struct {
 	preauth.Authorization
@@ -184,6 +203,9 @@ type Unsettled struct {
 	Count      int64
 	Total      int64
 	Guaranteed int64
+	// Awaited is the part of Total for which nothing was given away yet: the
+	// backend decides first. Reads fill it.
+	Awaited int64
 }
 
 // Filter selects payments of the history.

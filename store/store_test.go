@@ -125,7 +125,7 @@ func TestBusinessPayment(t *testing.T) {
 	if n, err := s.GuaranteeUsed(t.Context(), won.Preauth); err != nil || n != won.Guaranteed {
 		t.Errorf("guarantee used %d, want %d: %v", n, won.Guaranteed, err)
 	}
-	wantUnsettled := []Unsettled{{"USD", 1, 12_00, 6_00}}
+	wantUnsettled := []Unsettled{{Currency: "USD", Count: 1, Total: 12_00, Guaranteed: 6_00}}
 	if sums, oldest, deadline, err := s.Unsettled(t.Context()); err != nil || !reflect.DeepEqual(sums, wantUnsettled) || !oldest.Equal(v.CreatedAt) || deadline != (time.Time{}) {
 		t.Errorf("unsettled: %v %v %v %v", sums, oldest, deadline, err)
 	}

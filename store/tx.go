@@ -31,6 +31,7 @@ type head struct {
 	sequence int64 // of the newest event
 	skipped  int64 // of the sequence: numbers that no event has
 	floor    time.Time
+	heard    time.Time    // when the backend last answered
 	outbox   int64        // items
 	verdicts int64        // how far the backend's list of changed verdicts was read
 	journal  preauth.Hash // the chain with the newest event, zero before the first
@@ -39,8 +40,8 @@ type head struct {
 // loadHead reads the head of the opened file.
 func (s *Store) loadHead(ctx context.Context) error {
 	h, err := one(ctx, s, func(r row) (h head, err error) {
-		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox, &h.verdicts, into{h.journal[:]})
-	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox, `+s.since2(`verdicts_to, journal`, `0, NULL`)+` FROM head WHERE id = 1`)
+		return h, r.Scan(&h.role, &h.changes, &h.sequence, &h.skipped, clock{&h.floor}, &h.outbox, &h.verdicts, into{h.journal[:]}, clock{&h.heard})
+	}, `SELECT role, changes, sequence, skipped, floor_ms, outbox, `+s.since2(`verdicts_to, journal, heard_ms`, `0, NULL, 0`)+` FROM head WHERE id = 1`)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s was never finished; keep it and restore a backup: %w", fileName, ErrCorrupt)
@@ -103,7 +104,11 @@ func (s *Store) write(ctx context.Context, do func(*tx) error) error {
 
 // takesWrites says why no write may begin.
 func (s *Store) takesWrites() error {
-	if s.reason != "" {
+	switch s.reason {
+	case "":
+	case Inconsistent:
+		return fmt.Errorf("%w: %s: %w", ErrReadOnly, s.detail, ErrInconsistent)
+	default:
 		return fmt.Errorf("%w: %w", ErrReadOnly, ErrMigration)
 	}
 	free, err := s.opts.free(s.dir)
@@ -207,10 +212,10 @@ func (t *tx) saveHead() error {
 	if t.head == t.s.head {
 		return nil
 	}
-	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ?, verdicts_to = ?, journal = ?
+	err := t.swap(`UPDATE head SET changes = ?, sequence = ?, skipped = ?, floor_ms = ?, outbox = ?, verdicts_to = ?, journal = ?, heard_ms = ?
 		WHERE id = 1 AND sequence = ? AND changes = ?`,
 		t.head.changes, t.head.sequence, t.head.skipped, ms(t.head.floor), t.head.outbox, t.head.verdicts, optional(t.head.journal),
-		t.s.head.sequence, t.s.head.changes)
+		ms(t.head.heard), t.s.head.sequence, t.s.head.changes)
 	if err != nil {
 		return fmt.Errorf("head: %w", err)
 	}

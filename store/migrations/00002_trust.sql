@@ -10,7 +10,8 @@ ALTER TABLE head ADD COLUMN verdicts_to INTEGER NOT NULL DEFAULT 0 CHECK (verdic
 ALTER TABLE head ADD COLUMN heard_ms INTEGER NOT NULL DEFAULT 0 CHECK (heard_ms >= 0);
 
 -- What people allowed beyond a rule, for a while; until_ms moves back when it
--- is ended early. told says that the backend knows.
+-- is ended early. floor_ms is the floor at since_ms. told says that the backend
+-- knows, ended that the event log has the end.
 CREATE TABLE allowances (
     n        INTEGER PRIMARY KEY,
     kind     TEXT    NOT NULL CHECK (kind IN ('STALE_BUNDLE', 'OWN_LIMITS', 'EMERGENCY')),
@@ -18,10 +19,13 @@ CREATE TABLE allowances (
     person   TEXT    NOT NULL,
     since_ms INTEGER NOT NULL CHECK (since_ms >= 0),
     until_ms INTEGER NOT NULL CHECK (until_ms >= since_ms),
-    told     INTEGER NOT NULL CHECK (told IN (0, 1))
+    floor_ms INTEGER NOT NULL CHECK (floor_ms >= 0),
+    told     INTEGER NOT NULL CHECK (told IN (0, 1)),
+    ended    INTEGER NOT NULL CHECK (ended IN (0, 1))
 ) STRICT;
-CREATE INDEX allowances_until ON allowances (until_ms);
-CREATE INDEX allowances_untold ON allowances (n) WHERE told = 0;
+-- At most one of a kind.
+CREATE UNIQUE INDEX allowances_open ON allowances (ended, kind) WHERE ended = 0;
+CREATE INDEX allowances_untold ON allowances (told, n) WHERE told = 0;
 
 -- What one device of the other side has given or got.
 CREATE INDEX asks_customer ON asks (customer, stored_at) WHERE voucher IS NOT NULL;
