@@ -94,7 +94,11 @@ func (d *Device) checkStore(ctx context.Context) finding {
 		return broken(err)
 	}
 	if !stats.Writable {
-		return failed(stats.Reason, "takes no writes, schema %d", stats.SchemaVersion)
+		f := failed(stats.Reason, "takes no writes, schema %d", stats.SchemaVersion)
+		if stats.Detail != "" {
+			f.detail += ": " + stats.Detail
+		}
+		return f
 	}
 	if stats.Bytes > examineMax {
 		return fine("takes writes, %s, schema %d; `vipasoctl store check` reads all of it", size(stats.Bytes), stats.SchemaVersion)

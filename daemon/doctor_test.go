@@ -10,7 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
+	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/daemon/payment"
@@ -142,10 +147,68 @@ func TestDoctorMakesNoKeys(t *testing.T) {
 func TestDamagedStoreMakesNoDevice(t *testing.T) {
 	b := withHistory(t, asTill, payment.Provisional)
 	must(t, b.store.Close())
-	edit(t, b.opt.Dir, `UPDATE unsettled SET total = 1`)
-	_, err := store.Open(t.Context(), b.opt.Dir, store.Options{Role: store.Business})
-	if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "unsettled USD") {
+	path := filepath.Join(b.opt.Dir, "store.db")
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, whole[:len(whole)/2], 0o600))
+	if _, err := store.Open(t.Context(), b.opt.Dir, store.Options{Role: store.Business}); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+// A store that contradicts itself is shown, exported and sealed, and nothing
+// is paid with it: status and doctor say what to do.
+func TestInconsistentStore(t *testing.T) {
+	for _, tt := range []struct {
+		role   peerv1.Role
+		damage string
+	}{
+		{asTill, `UPDATE unsettled SET total = 1`},
+		{asTill, `UPDATE head SET outbox = 0`},
+		{asCustomer, `UPDATE unsettled SET count = 7`},
+	} {
+		b := withHistory(t, tt.role, payment.Settled, payment.Provisional)
+		must(t, b.store.Close())
+		edit(t, b.opt.Dir, tt.damage)
+		b = reopen(t, b).run()
+		got := outcomes(t, b)
+		for name, why := range got {
+			if why != "FailedPrecondition STORE_INCONSISTENT" && name != "CarrySealed" {
+				t.Errorf("%s: %s: %s", tt.damage, name, why)
+			}
+		}
+		for _, name := range []string{"GetStatus", "Diagnose", "WatchEvents", "CheckStore", "BackupStore", "ExportPayments", "SealPayments", "CreateDiagnosticsBundle"} {
+			if got[name] != "" {
+				t.Errorf("%s: %s: %s", tt.damage, name, got[name])
+			}
+		}
+		if st := statusOf(t, b); st.GetStore().GetReason() != "STORE_INCONSISTENT" || st.GetNextStep() != nextOf("STORE_INCONSISTENT") {
+			t.Errorf("%s: status %v", tt.damage, st)
+		}
+		f := b.checkStore(t.Context())
+		if f.reason != "STORE_INCONSISTENT" || !strings.Contains(f.detail, "takes no writes, schema 2: ") {
+			t.Errorf("%s: doctor says %+v", tt.damage, f)
+		}
+		stream, err := b.device(manager).ExportPayments(t.Context(), &devicev1.ExportPaymentsRequest{})
+		if got := drain(t, stream, err); len(got) != 2 {
+			t.Errorf("%s: exported %d", tt.damage, len(got))
+		}
+		if items, _ := b.sealed(); tt.role == asTill && len(items) != 1 { // this customer has no receipt
+			t.Errorf("%s: sealed %d items", tt.damage, len(items))
+		}
+		ready := b.customer(observer).CheckReadiness
+		if tt.role == asTill {
+			_, err = b.business(cashier).SendPaymentRequestViaBle(t.Context(), &businessv1.SendPaymentRequestViaBleRequest{
+				RequestId: namedID("call").String(), Amount: "1.00", Currency: "USD",
+			})
+			wantStatus(t, tt.damage, err, codes.FailedPrecondition, "STORE_INCONSISTENT")
+			ready = b.business(observer).CheckReadiness
+		}
+		r, err := ready(t.Context(), &paymentv1.CheckReadinessRequest{})
+		must(t, err)
+		if r.GetReady() || r.GetProblems()[0].GetReason() != "STORE_INCONSISTENT" {
+			t.Errorf("%s: ready %v", tt.damage, r)
+		}
 	}
 }
 

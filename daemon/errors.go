@@ -84,6 +84,7 @@ var errorTable = []struct {
 	{store.ErrConflict, catalogue.Conflict, ""},
 	{store.ErrToken, catalogue.FieldInvalid, "page_token"},
 	{store.ErrMigration, catalogue.MigrationFailed, ""},
+	{store.ErrInconsistent, catalogue.StoreInconsistent, ""},
 	{store.ErrReadOnly, catalogue.StoreReadOnly, ""},
 	{store.ErrDurability, catalogue.StoreReadOnly, ""},
 	{store.ErrFull, catalogue.StoreFull, ""},

@@ -30,6 +30,7 @@ type Stats struct {
 	SchemaVersion int
 	Writable      bool
 	Reason        string // why not, a reason of the error catalogue
+	Detail        string // which contradiction was found first, if that is why
 }
 
 // Stats returns how the store is.
@@ -38,7 +39,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		return Stats{}, err
 	}
 	defer s.mu.Unlock()
-	st := Stats{SchemaVersion: s.version, Writable: s.reason == "", Reason: s.reason}
+	st := Stats{SchemaVersion: s.version, Writable: s.reason == "", Reason: s.reason, Detail: s.detail}
 	for _, suffix := range []string{"", "-wal"} {
 		info, err := os.Stat(s.file(suffix))
 		if err != nil && suffix == "" {

@@ -3,14 +3,16 @@ package store
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
 // TestCheckFinds: whatever differs from what it is made of is named, and such
-// a store is not opened.
+// a store takes no more writes. One whose file is damaged is not opened.
 func TestCheckFinds(t *testing.T) {
 	tests := []struct {
 		name, damage, want string
@@ -55,10 +57,44 @@ func TestCheckFinds(t *testing.T) {
 				t.Errorf("found %q, want %q: %v", found, tt.want, err)
 			}
 			closed(t, s)
-			if _, err := Open(t.Context(), s.dir, Options{Role: Customer}); !errors.Is(err, ErrCorrupt) {
-				t.Errorf("opened: %v", err)
+			if strings.HasPrefix(tt.want, "file: ") {
+				if _, err := Open(t.Context(), s.dir, Options{Role: Customer}); !errors.Is(err, ErrCorrupt) {
+					t.Errorf("opened: %v", err)
+				}
+				return
+			}
+			for range 2 { // the first start mends nothing and hides nothing
+				inconsistent(t, s.dir, tt.want)
 			}
 		})
+	}
+}
+
+// inconsistent opens a customer's store that contradicts itself: it can be
+// read, and says why nothing more is written.
+func inconsistent(t *testing.T, dir, want string) {
+	t.Helper()
+	s, err := Open(t.Context(), dir, Options{Role: Customer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	st, err := s.Stats(t.Context())
+	if err != nil || st.Writable || st.Reason != Inconsistent || !strings.Contains(st.Detail, want) {
+		t.Errorf("stats: %+v, want %q: %v", st, want, err)
+	}
+	_, _, err = s.Attempts(t.Context(), Filter{})
+	_, due := s.DueItems(t.Context(), time.Unix(1<<40, 0), 10)
+	if err := errors.Join(err, due, s.Backup(t.Context(), filepath.Join(t.TempDir(), "copy.db"))); err != nil {
+		t.Errorf("read: %v", err)
+	}
+	for name, write := range map[string]error{
+		"commit": s.Commit(t.Context(), &Change{Events: []*paymentv1.Event{opened(idOf("payment", 1))}}),
+		"retry":  s.Retry(t.Context(), []Item{{}}), "due all": s.DueAll(t.Context()),
+	} {
+		if !errors.Is(write, ErrReadOnly) || !errors.Is(write, ErrInconsistent) {
+			t.Errorf("%s: %v", name, write)
+		}
 	}
 }
 

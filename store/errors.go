@@ -22,11 +22,15 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrToken: not a page token of this store.
 	ErrToken = errors.New("not a page token")
-	// ErrReadOnly: the directory takes no writes, or a migration failed.
+	// ErrReadOnly: the directory takes no writes, a migration failed, or what
+	// is stored contradicts itself.
 	ErrReadOnly = errors.New("store takes no writes")
 	// ErrMigration: the store could not be brought to this version. It can be
 	// read, and its ErrReadOnly wraps this.
 	ErrMigration = errors.New("migration failed")
+	// ErrInconsistent: counters or holds are not what their payments add up
+	// to. The store can be read, and its ErrReadOnly wraps this.
+	ErrInconsistent = errors.New("the store contradicts itself")
 	// ErrFull: there is no room on the disk.
 	ErrFull = errors.New("disk is full")
 	// ErrIO: the disk failed.

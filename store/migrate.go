@@ -12,8 +12,13 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// MigrationFailed is the Reason of Stats after a migration failed.
-const MigrationFailed = "MIGRATION_FAILED"
+// Why a store takes no writes, as Stats says it.
+const (
+	// MigrationFailed: it could not be brought to this version.
+	MigrationFailed = "MIGRATION_FAILED"
+	// Inconsistent: its rows contradict each other.
+	Inconsistent = "STORE_INCONSISTENT"
+)
 
 //go:embed migrations/*.sql
 var embedded embed.FS

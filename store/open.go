@@ -257,9 +257,10 @@ func checkFile(ctx context.Context, db *sql.DB) error {
 	return damaged(found)
 }
 
-// checkRows refuses rows that contradict each other: SQLite has no checksums,
-// and a bit that has changed inside a number leaves the file in order. A
-// store whose migration failed has rows of another form.
+// checkRows lets nothing be written to rows that contradict each other: SQLite
+// has no checksums, and a bit that has changed inside a number leaves the file
+// in order. What is in it can still be shown, exported and sealed. A store
+// whose migration failed has rows of another form.
 func (s *Store) checkRows(ctx context.Context) error {
 	if s.reason != "" {
 		return nil
@@ -268,7 +269,9 @@ func (s *Store) checkRows(ctx context.Context) error {
 	if err := errors.Join(c.rows(), c.chain(chainEnd)); err != nil || len(c.found) == 0 {
 		return err
 	}
-	return damaged(c.found[0])
+	s.reason, s.detail = Inconsistent, c.found[0]
+	s.opts.Logger.Error("store contradicts itself, it is read-only", "problems", len(c.found), "first", c.found[0])
+	return nil
 }
 
 // damaged returns what to say of a file in which something was found, nil if

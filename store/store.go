@@ -8,7 +8,8 @@
 //
 // Nothing that was stored is ever dropped: a damaged file is left as it is, a
 // file of a newer version is not opened, and before a migration the file is
-// copied. If a migration fails, the store can still be read.
+// copied. If a migration fails, or what is stored contradicts itself, the
+// store can still be read.
 //
 // All methods may be called from several goroutines. Reads take part of a
 // millisecond, except Check and Backup, which read everything while all
@@ -65,6 +66,7 @@ type Store struct {
 	second   *os.File // remembers head.changes, see openSecond
 	version  int
 	reason   string // why no writes are taken, empty if they are
+	detail   string // of reason
 	poisoned error
 	closed   bool
 	since    int // commits since the log was folded into the file
@@ -76,8 +78,8 @@ type Store struct {
 //
 // The error wraps ErrLocked, ErrCorrupt, ErrNewer, ErrRole, ErrReadOnly,
 // ErrFull, ErrIO or ErrDurability; none of them has changed the file. If a
-// migration fails there is no error: the store is open for reading, and Stats
-// says MIGRATION_FAILED.
+// migration fails, or rows contradict each other, there is no error: the store
+// is open for reading, and Stats says MIGRATION_FAILED or STORE_INCONSISTENT.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.Role != Business && o.Role != Customer {
 		return nil, fmt.Errorf("role %q of a store: want %q or %q", o.Role, Business, Customer)

@@ -90,6 +90,9 @@ func soundAs(role string) func(dir string) error {
 		if err != nil {
 			return err
 		}
+		if st, err := d.Stats(context.Background()); err != nil || st.Reason == store.Inconsistent {
+			return errors.Join(fmt.Errorf("%w: %s", errShown, st.Detail), err, d.Close())
+		}
 		found, err := d.Check(context.Background())
 		if err == nil && len(found) > 0 {
 			err = fmt.Errorf("%w: %q", errReported, found)

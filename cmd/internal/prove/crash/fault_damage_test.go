@@ -21,6 +21,7 @@ import (
 // What may come of damage.
 const (
 	refused  = "refused at the start"
+	shown    = "opened for reading only"
 	reported = "found by the check of the books"
 	locked   = "locked"
 	same     = "harmless"
@@ -35,8 +36,8 @@ type harm struct {
 	do    func(dice *rand.Rand, files map[string][]byte)
 	// to are the files as they are before.
 	to map[string][]byte
-	// allowed is what may come of it beside what is refused, reported, locked
-	// and harmless.
+	// allowed is what may come of it beside what is refused, shown, reported,
+	// locked and harmless.
 	allowed string
 }
 
@@ -184,6 +185,8 @@ func (r *trial) outcome(dir string, files map[string][]byte, want string) (what,
 		return wrong, err.Error()
 	}
 	switch err := r.flow.sound(dir); {
+	case errors.Is(err, errShown):
+		return shown, err.Error()
 	case errors.Is(err, errReported):
 		return reported, err.Error()
 	case err != nil:
@@ -207,6 +210,10 @@ func (r *trial) outcome(dir string, files map[string][]byte, want string) (what,
 
 // errReported says that a store opens, and says of itself that it is damaged.
 var errReported = errors.New("reported")
+
+// errShown says that a store opens so that it can be exported, and takes no
+// writes.
+var errShown = errors.New("contradicts itself")
 
 // moneyIn is the money of undamaged files.
 func moneyIn(t *testing.T, r *trial, files map[string][]byte) (string, error) {
