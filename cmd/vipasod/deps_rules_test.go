@@ -9,6 +9,7 @@ const module = "github.com/vipaso/vipasod"
 // packages are all there may be below the module; a * stands for one element.
 var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
+	"cmd/internal/proof",
 	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
 	"cmd/internal/prove/crash",
 	"proto/vipaso/*/v1",
