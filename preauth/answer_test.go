@@ -15,30 +15,33 @@ func (d *deal) session(t *testing.T) Session {
 	}
 }
 
+// asked are requests as they arrive in a session: one good, the others not. A
+// session must hold all of it.
+var asked = []struct {
+	name  string
+	spoil func(*peerv1.Request, *Session) (signer string)
+	want  error
+}{
+	{"all of it is of this session", func(*peerv1.Request, *Session) string { return "till" }, nil},
+	{"the till signed it", func(*peerv1.Request, *Session) string { return "stranger" }, ErrSignature},
+	{"it carries the session's certificate", func(r *peerv1.Request, _ *Session) string {
+		r.DeviceCert = append(r.DeviceCert, 0)
+		return "till"
+	}, ErrRequest},
+	{"it names the session's till", func(r *peerv1.Request, _ *Session) string {
+		r.BusinessDeviceId = testBytes("other", 16)
+		return "till"
+	}, ErrRequest},
+	{"it was made for this session", func(_ *peerv1.Request, s *Session) string { s.Binding[0]++; return "till" }, ErrRequest},
+	{"its nonce is the one committed to", func(r *peerv1.Request, _ *Session) string {
+		r.Nonce = testBytes("other", 16)
+		return "till"
+	}, ErrRequest},
+	{"it asks for something", func(r *peerv1.Request, _ *Session) string { r.Amount = 0; return "till" }, ErrDecode},
+}
+
 func TestACustomerShowsARequestOnlyIf(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func(*peerv1.Request, *Session) (signer string)
-		want  error
-	}{
-		{"all of it is of this session", func(*peerv1.Request, *Session) string { return "till" }, nil},
-		{"the till signed it", func(*peerv1.Request, *Session) string { return "stranger" }, ErrSignature},
-		{"it carries the session's certificate", func(r *peerv1.Request, _ *Session) string {
-			r.DeviceCert = append(r.DeviceCert, 0)
-			return "till"
-		}, ErrRequest},
-		{"it names the session's till", func(r *peerv1.Request, _ *Session) string {
-			r.BusinessDeviceId = testBytes("other", 16)
-			return "till"
-		}, ErrRequest},
-		{"it was made for this session", func(_ *peerv1.Request, s *Session) string { s.Binding[0]++; return "till" }, ErrRequest},
-		{"its nonce is the one committed to", func(r *peerv1.Request, _ *Session) string {
-			r.Nonce = testBytes("other", 16)
-			return "till"
-		}, ErrRequest},
-		{"it asks for something", func(r *peerv1.Request, _ *Session) string { r.Amount = 0; return "till" }, ErrDecode},
-	}
-	for _, tt := range tests {
+	for _, tt := range asked {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDeal()
 			s, r := d.session(t), d.signRequest(t).Body
@@ -67,33 +70,46 @@ func rotate(key string) func(*peerv1.DeviceCert) {
 
 func unchanged(*peerv1.DeviceCert) {}
 
-// A till answers for its requests with whatever key its device has now; no
-// other device, and no other request, is spoken for.
-func TestWhoSpeaksForARequest(t *testing.T) {
-	d := newDeal()
-	request := d.signRequest(t)
-	voucher := Hash(testBytes("voucher", 32))
-	d.request.Amount = 1300
-	other := d.signRequest(t).Hash // same payment, same till
-	tests := []struct {
-		name   string
-		named  Hash
-		signer string
-		cert   func(*peerv1.DeviceCert)
-		want   error
-	}{
-		{"its till", request.Hash, "till", unchanged, nil},
-		{"its till with a new key", request.Hash, "till 2", rotate("till 2"), nil},
-		{"its till under the new certificate with the old key", request.Hash, "till", rotate("till 2"), ErrSignature},
+// speaker is somebody who says something about a request.
+type speaker struct {
+	name   string
+	named  Hash // the request
+	signer string
+	cert   func(*peerv1.DeviceCert)
+	want   error
+}
+
+// speakers are those who may speak for the request own, and those who may not.
+// other is another request of the same payment.
+func speakers(own, other Hash) []speaker {
+	return []speaker{
+		{"its till", own, "till", unchanged, nil},
+		{"its till with a new key", own, "till 2", rotate("till 2"), nil},
+		{"its till under the new certificate with the old key", own, "till", rotate("till 2"), ErrSignature},
 		{"its till, for another request of the payment", other, "till", unchanged, ErrRequest},
-		{"another till with a certificate of its own", request.Hash, "thief", func(c *peerv1.DeviceCert) {
+		{"another till with a certificate of its own", own, "thief", func(c *peerv1.DeviceCert) {
 			rotate("thief")(c)
 			c.DeviceId = testBytes("thief", 16)
 		}, ErrRequest},
-		{"another device with the same key", request.Hash, "till", func(c *peerv1.DeviceCert) { c.DeviceId = testBytes("thief", 16) }, ErrRequest},
-		{"a stranger under the till's certificate", request.Hash, "stranger", unchanged, ErrSignature},
+		{"another device with the same key", own, "till", func(c *peerv1.DeviceCert) { c.DeviceId = testBytes("thief", 16) }, ErrRequest},
+		{"a stranger under the till's certificate", own, "stranger", unchanged, ErrSignature},
 	}
-	for _, tt := range tests {
+}
+
+// twoRequests are two of the same payment, by the same till.
+func twoRequests(t *testing.T) (own, other Request) {
+	d := newDeal()
+	own = d.signRequest(t)
+	d.request.Amount = 1300
+	return own, d.signRequest(t)
+}
+
+// A till answers for its requests with whatever key its device has now; no
+// other device, and no other request, is spoken for.
+func TestWhoSpeaksForARequest(t *testing.T) {
+	request, other := twoRequests(t)
+	voucher := Hash(testBytes("voucher", 32))
+	for _, tt := range speakers(request.Hash, other.Hash) {
 		t.Run(tt.name, func(t *testing.T) {
 			cert := tillWith(t, tt.cert)
 			c := mustSign(t, tt.signer, &peerv1.Cancel{RequestHash: tt.named[:], Reason: peerv1.CancelReason_CANCEL_REASON_USER})

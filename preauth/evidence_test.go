@@ -89,15 +89,16 @@ func TestEvidenceProves(t *testing.T) {
 	}
 }
 
-// Whoever can make evidence against an honest device can have it revoked.
-func TestEvidenceProvesNothing(t *testing.T) {
-	type change func(*accusation)
-	bend := func(f func(*peerv1.Evidence)) change { return func(a *accusation) { a.bend = f } }
-	tests := []struct {
-		name  string
-		spoil change
-		want  error
-	}{
+// unfounded is a way to spoil evidence, so that it proves nothing.
+type unfounded struct {
+	name  string
+	spoil func(*accusation)
+	want  error
+}
+
+func allUnfounded(t *testing.T) []unfounded {
+	bend := func(f func(*peerv1.Evidence)) func(*accusation) { return func(a *accusation) { a.bend = f } }
+	return []unfounded{
 		{"to who knows another root", func(a *accusation) { a.root = "stranger" }, ErrSignature},
 		{"by issuers of another root", func(a *accusation) { a.signer = "stranger" }, ErrSignature},
 		{"without issuers", bend(func(e *peerv1.Evidence) { e.Issuance = nil }), ErrDecode},
@@ -133,7 +134,11 @@ func TestEvidenceProvesNothing(t *testing.T) {
 		}, ErrEvidence},
 		{"by no vouchers", func(a *accusation) { a.kind, a.vouchers = OverLimit, nil }, ErrEvidence},
 	}
-	for _, tt := range tests {
+}
+
+// Whoever can make evidence against an honest device can have it revoked.
+func TestEvidenceProvesNothing(t *testing.T) {
+	for _, tt := range allUnfounded(t) {
 		for _, given := range []*accusation{sameCounter(), overLimit()} {
 			t.Run(given.kind+" "+tt.name, func(t *testing.T) {
 				tt.spoil(given)

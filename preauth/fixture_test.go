@@ -52,6 +52,7 @@ type deal struct {
 	rootKey, issuerKey, spenderKey, chargeKey string
 
 	cancelled  bool
+	awaited    bool
 	seen       Hash  // hash of the stored voucher with this counter, if any
 	used       int64 // of the guarantee
 	exposure   Exposure
@@ -99,8 +100,12 @@ func newDeal() *deal {
 			InstrumentRef: testBytes("instrument", 16), Amount: 1200, Tip: 100, Currency: "USD", CustomerDeviceId: testBytes("phone", 16),
 		},
 		exposure: Exposure{
-			Limits: Limits{Currencies: map[string]Limit{"USD": {PaymentMax: 5000, TotalMax: 50000}}, CountMax: 100},
-			Totals: map[string]int64{"USD": 2500}, Count: 2,
+			Limits: Limits{
+				Currencies: map[string]Limit{"USD": {PaymentMax: 5000, TotalMax: 50000, CounterpartyMax: 20000}}, CountMax: 100,
+				Velocities: []Velocity{{Max: 3, Within: time.Hour}}, OfflineMax: 24 * time.Hour,
+			},
+			Totals: map[string]int64{"USD": 2500}, Count: 2, Offline: time.Hour,
+			With: Dealings{Totals: map[string]int64{"USD": 1000}, Lately: lately(1)},
 		},
 	}
 }
@@ -206,7 +211,7 @@ func (d *deal) tampered(b []byte) []byte {
 func (d *deal) till(t testing.TB) Till {
 	t.Helper()
 	return Till{
-		Trust: d.trust(t), Now: d.now, Request: d.signRequest(t), Customer: ID(d.customerCert.DeviceId), Cancelled: d.cancelled,
+		Trust: d.trust(t), Now: d.now, Request: d.signRequest(t), Customer: ID(d.customerCert.DeviceId), Cancelled: d.cancelled, Awaited: d.awaited,
 		Seen: func(preauth ID, counter uint32) (Hash, bool) {
 			return d.seen, !d.seen.Zero() && preauth == ID(d.preauth.PreauthId) && counter == d.voucher.Counter
 		},

@@ -41,33 +41,6 @@ func TestAStaleBundle(t *testing.T) {
 	}
 }
 
-// The limits of the counterparty are a till's last word on a voucher.
-func TestATillKeepsToEveryLimit(t *testing.T) {
-	for name, tt := range map[string]struct {
-		change func(*Exposure)
-		want   error
-	}{
-		"too much from one customer": {func(e *Exposure) {
-			e.Limits.Currencies["USD"], e.With.Totals = Limit{5000, 50000, 2000}, map[string]int64{"USD": 701}
-		}, ErrLimitCounterparty},
-		"too often": {func(e *Exposure) {
-			e.Limits.Velocities, e.With.Lately = []Velocity{{2, time.Hour}}, lately(2)
-		}, ErrLimitVelocity},
-		"too long offline": {func(e *Exposure) { e.Limits.OfflineMax, e.Offline = time.Hour, time.Hour+1 }, ErrLimitOffline},
-	} {
-		d := newDeal()
-		tt.change(&d.exposure)
-		if got, err := d.check(t); !errors.Is(err, tt.want) || got.Total != 0 {
-			t.Errorf("%s: %+v, %v", name, got, err)
-		}
-		till := d.till(t)
-		till.Awaited = true
-		if _, err := till.CheckVoucher(d.signVoucher(t), d.signPreauth(t)); err != nil {
-			t.Errorf("%s, where the backend decides: %v", name, err)
-		}
-	}
-}
-
 func TestSignedLimitsOutOfBounds(t *testing.T) {
 	day := (24 * time.Hour).Milliseconds()
 	good := func() *peerv1.DeviceCert {

@@ -64,14 +64,19 @@ var flaws = []flaw{
 	{"more remains than can be left", 20, func(d *deal) { d.voucher.Remaining = d.preauth.Limit - d.total() + 1 }, ErrVoucher},
 	{"another voucher had this counter", 21, func(d *deal) { d.seen = Hash(testBytes("other", 32)) }, ErrCounter},
 	{"the request was cancelled", 22, func(d *deal) { d.cancelled = true }, ErrCancelled},
-	{"above the till's limit for one payment", 23, func(d *deal) {
-		d.exposure.Limits.Currencies = map[string]Limit{"USD": {PaymentMax: d.total() - 1, TotalMax: 50000}}
+	{"the backend has not answered for too long", 23, func(d *deal) { d.exposure.Offline = d.exposure.Limits.OfflineMax + time.Millisecond }, ErrLimitOffline},
+	{"above the till's limit for one payment", 24, func(d *deal) {
+		d.exposure.Limits.Currencies = map[string]Limit{"USD": {PaymentMax: d.total() - 1, TotalMax: 50000, CounterpartyMax: 20000}}
 	}, ErrLimitPayment},
-	{"the till takes no payments in this currency", 23, func(d *deal) { d.exposure.Limits.Currencies = nil }, ErrLimitPayment},
-	{"above the till's limit for all payments", 24, func(d *deal) {
+	{"the till takes no payments in this currency", 24, func(d *deal) { d.exposure.Limits.Currencies = nil }, ErrLimitPayment},
+	{"above the till's limit for all payments", 25, func(d *deal) {
 		d.exposure.Totals = map[string]int64{"USD": 50001 - d.total()}
 	}, ErrLimitTotal},
-	{"as many payments wait as may wait", 25, func(d *deal) { d.exposure.Count = d.exposure.Limits.CountMax }, ErrLimitCount},
+	{"as many payments wait as may wait", 26, func(d *deal) { d.exposure.Count = d.exposure.Limits.CountMax }, ErrLimitCount},
+	{"above the till's limit for all payments of one customer", 27, func(d *deal) {
+		d.exposure.With.Totals = map[string]int64{"USD": 20001 - d.total()}
+	}, ErrLimitCounterparty},
+	{"this customer has paid too often of late", 28, func(d *deal) { d.exposure.With.Lately = lately(3) }, ErrLimitVelocity},
 }
 
 func (d *deal) total() int64 { return d.voucher.Amount + d.voucher.Tip }
@@ -79,7 +84,8 @@ func (d *deal) total() int64 { return d.voucher.Amount + d.voucher.Tip }
 // sentinels are all reasons a till can give.
 var sentinels = []error{
 	ErrDecode, ErrIssuer, ErrSignature, ErrExpired, ErrVoided, ErrRevoked, ErrBundleStale, ErrBundleEpoch, ErrPreauthExpired, ErrCurrency,
-	ErrVoucher, ErrRequest, ErrBound, ErrAmount, ErrTip, ErrInsufficient, ErrCounter, ErrCancelled, ErrLimitPayment, ErrLimitTotal, ErrLimitCount,
+	ErrVoucher, ErrRequest, ErrBound, ErrAmount, ErrTip, ErrInsufficient, ErrCounter, ErrCancelled, ErrLimitOffline, ErrLimitPayment,
+	ErrLimitTotal, ErrLimitCount, ErrLimitCounterparty, ErrLimitVelocity,
 }
 
 // onlyErr checks that err is want and no other reason.
@@ -224,23 +230,20 @@ func TestGuaranteed(t *testing.T) {
 // offline does not bound the payment, what the certificate says still does.
 func TestAnAwaitedVerdictRisksNothing(t *testing.T) {
 	d := newDeal()
-	d.exposure = Exposure{}
-	till := d.till(t)
-	till.Awaited = true
-	got, err := till.CheckVoucher(d.signVoucher(t), d.signPreauth(t))
+	d.exposure, d.awaited = Exposure{}, true
+	got, err := d.check(t)
 	if err != nil || got.Total != d.total() || got.Guaranteed != 0 || got.AtRisk != 0 {
 		t.Errorf("total %d, guaranteed %d, at risk %d, %v", got.Total, got.Guaranteed, got.AtRisk, err)
 	}
 	for _, f := range flaws {
 		d := newDeal()
 		f.spoil(d)
-		till := d.till(t)
-		till.Awaited = true
+		d.awaited = true
 		want := f.want
 		if f.step >= 23 { // the till's own limits
 			want = nil
 		}
-		if _, err := till.CheckVoucher(d.signVoucher(t), d.signPreauth(t)); !errors.Is(err, want) {
+		if _, err := d.check(t); !errors.Is(err, want) {
 			t.Errorf("%s: %v; want %v", f.name, err, want)
 		}
 	}
@@ -255,24 +258,27 @@ func TestTheBoundIsNamed(t *testing.T) {
 	}
 }
 
+// charges are charges as they arrive: one good, the others not, in the order of
+// the checks.
+var charges = []struct {
+	name  string
+	spoil func(*deal)
+	want  error
+}{
+	{"a good charge", func(*deal) {}, nil},
+	{"malformed", func(d *deal) { d.tamperPay = then(d.tamperPay, trailing) }, ErrDecode},
+	{"signed by a stranger", func(d *deal) { d.chargeKey = "stranger" }, ErrSignature},
+	{"of another device", func(d *deal) { d.charge.CustomerDeviceId = testBytes("other", 16) }, ErrVoucher},
+	{"for another request", func(d *deal) { d.charge.RequestHash = testBytes("other", 32) }, ErrRequest},
+	{"for a request that is not online", func(d *deal) { d.request.Online = false }, ErrRequest},
+	{"in another currency", func(d *deal) { d.charge.Currency = "EUR" }, ErrCurrency},
+	{"for another amount", func(d *deal) { d.charge.Amount = 1100 }, ErrAmount},
+	{"with a tip where none is taken", func(d *deal) { d.request.Tip = nil }, ErrTip},
+	{"for a cancelled request", func(d *deal) { d.cancelled = true }, ErrCancelled},
+}
+
 func TestCheckCharge(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func(*deal)
-		want  error
-	}{
-		{"a good charge", func(*deal) {}, nil},
-		{"malformed", func(d *deal) { d.tamperPay = then(d.tamperPay, trailing) }, ErrDecode},
-		{"signed by a stranger", func(d *deal) { d.chargeKey = "stranger" }, ErrSignature},
-		{"of another device", func(d *deal) { d.charge.CustomerDeviceId = testBytes("other", 16) }, ErrVoucher},
-		{"for another request", func(d *deal) { d.charge.RequestHash = testBytes("other", 32) }, ErrRequest},
-		{"for a request that is not online", func(d *deal) { d.request.Online = false }, ErrRequest},
-		{"in another currency", func(d *deal) { d.charge.Currency = "EUR" }, ErrCurrency},
-		{"for another amount", func(d *deal) { d.charge.Amount = 1100 }, ErrAmount},
-		{"with a tip where none is taken", func(d *deal) { d.request.Tip = nil }, ErrTip},
-		{"for a cancelled request", func(d *deal) { d.cancelled = true }, ErrCancelled},
-	}
-	for i, tt := range tests {
+	for i, tt := range charges {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDeal()
 			tt.spoil(d)
@@ -281,7 +287,7 @@ func TestCheckCharge(t *testing.T) {
 			if got.Zero() != (tt.want != nil) {
 				t.Errorf("came back as %v with %v", got.Body, err)
 			}
-			for _, later := range tests[i+1:] {
+			for _, later := range charges[i+1:] {
 				if i == 0 || later.want == tt.want {
 					continue
 				}

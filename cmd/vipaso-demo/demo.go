@@ -21,6 +21,8 @@ type demoOptions struct {
 	headless bool
 	scenario string
 	dir      string
+
+	conformance string // of test vectors
 }
 
 // runDemo plays scenarios, or stays up until ctx ends.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vipaso/vipasod/cmd/internal/conformance"
 )
 
 func main() {
@@ -29,7 +31,10 @@ func main() {
 // explain says what went wrong and, of a command line, what to read.
 func explain(err error) string {
 	text := fmt.Sprintln("vipaso-demo:", err)
-	if exitCode(err) == 2 {
+	switch {
+	case errors.Is(err, conformance.ErrFile):
+		text += "next: vipaso-demo --conformance preauth/testdata/vectors runs those of this project; README.md there says what such files hold\n"
+	case exitCode(err) == 2:
 		text += "next: vipaso-demo --help, or vipaso-demo air --help\n"
 	}
 	return text
@@ -41,8 +46,8 @@ type usageError struct{ err error }
 func (u usageError) Error() string { return u.err.Error() }
 func (u usageError) Unwrap() error { return u.err }
 
-// exitCode is 0, 1 for a scenario that does not come out as it should, or 2
-// for a command line that cannot be used.
+// exitCode is 0, 1 for a scenario or a test vector that does not come out as it
+// should, or 2 for a command line that cannot be used.
 func exitCode(err error) int {
 	var usage usageError
 	switch {
@@ -64,7 +69,8 @@ simulated radio between them. Without --headless the demo stays up and prints
 lines to paste into another terminal.`,
 		Example: `  vipaso-demo
   vipaso-demo --headless --scenario happy
-  vipaso-demo --headless`,
+  vipaso-demo --headless
+  vipaso-demo --conformance preauth/testdata/vectors`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q", args[0])}
@@ -74,6 +80,12 @@ lines to paste into another terminal.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("conformance") {
+				if c.Flags().NFlag() > 1 {
+					return usageError{errors.New("--conformance goes with no other flag")}
+				}
+				return runConformance(o.conformance, c.OutOrStdout())
+			}
 			return runDemo(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
@@ -82,6 +94,7 @@ lines to paste into another terminal.`,
 	f.BoolVar(&o.headless, "headless", false, "play scenarios, print what came out, and end")
 	f.StringVar(&o.scenario, "scenario", "all", "`name` of a scenario, or all")
 	f.StringVar(&o.dir, "dir", "", "new or empty `directory` that keeps everything; without it all is removed at the end")
+	f.StringVar(&o.conformance, "conformance", "", "run the test vectors in a `file`, or in all files *.json of a directory, and end")
 	root.AddCommand(newAirCommand(), newChildCommand())
 	return root
 }

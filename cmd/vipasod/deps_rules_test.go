@@ -11,10 +11,10 @@ var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
 	"cmd/internal/proof",
 	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
-	"cmd/internal/prove/crash",
+	"cmd/internal/prove/crash", "cmd/internal/conformance",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
-	"preauth", "preauth/money", "preauth/ledger", "preauth/seal",
+	"preauth", "preauth/money", "preauth/ledger", "preauth/seal", "preauth/vectors",
 	"store",
 	"syncer", "syncer/outbox", "syncer/backend",
 	"ble/link", "ble/link/linktest", "ble/frame", "ble/secure", "ble/radio", "ble/hci", "ble/sim", "ble/testbed",
@@ -38,14 +38,16 @@ var impureTime = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc"
 
 // soleImporters says who alone may import a module, or a package of ours.
 var soleImporters = map[string][]string{
-	"github.com/mattn/go-sqlite3":  {"store", "syncer/backend"},
-	"github.com/jackc/pgx/v5":      {"syncer/backend"},
-	"github.com/go-ble/ble":        {"ble/hci"},
-	module + "/preauth/ledger":     {"syncer/backend"},
-	module + "/syncer/backend":     {"cmd/internal/backend", "cmd/internal/prove", "cmd/vipaso-backend", "cmd/vipaso-demo"},
-	module + "/ble/hci":            {"cmd/internal/device", "cmd/vipasod"},
-	module + "/daemon/catalogue":   {"daemon", "daemon/catalogue/gen", "cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo", "cmd/internal/device", "cmd/internal/backend", "syncer/backend"},
-	module + "/cmd/internal/prove": {"cmd/vipaso-demo"},
+	"github.com/mattn/go-sqlite3":        {"store", "syncer/backend"},
+	"github.com/jackc/pgx/v5":            {"syncer/backend"},
+	"github.com/go-ble/ble":              {"ble/hci"},
+	module + "/preauth/ledger":           {"syncer/backend", "cmd/internal/conformance"},
+	module + "/preauth/vectors":          {"cmd/internal/conformance"},
+	module + "/syncer/backend":           {"cmd/internal/backend", "cmd/internal/prove", "cmd/vipaso-backend", "cmd/vipaso-demo"},
+	module + "/ble/hci":                  {"cmd/internal/device", "cmd/vipasod"},
+	module + "/daemon/catalogue":         {"daemon", "daemon/catalogue/gen", "cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo", "cmd/internal/device", "cmd/internal/backend", "syncer/backend"},
+	module + "/cmd/internal/prove":       {"cmd/vipaso-demo"},
+	module + "/cmd/internal/conformance": {"cmd/vipaso-demo"},
 }
 
 // codesFiles are the only files that choose gRPC status codes; generated code
