@@ -37,6 +37,7 @@ func adminCommand() *cobra.Command {
 		group("root", "The key that signs trust bundles", a.rootRotate()),
 		group("ledger", "The ledger", a.ledgerCheck()),
 		a.reconcile(),
+		a.importSealed(),
 	)
 	c.Example = `  vipaso-backend admin --dir ./backend business create --name "Cafe Luna" --mcc 5812
   vipaso-backend admin --dir ./backend ledger check`

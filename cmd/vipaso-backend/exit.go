@@ -67,11 +67,13 @@ var exits = []struct {
 	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},
 	{wiring.ErrNotStarted, exitConfig, "start the backend there once with: vipaso-backend serve --dir DIR"},
 	{wiring.ErrKey, exitConfig, "put the file back from your backup of the directory, or take another with --dir; devices believe no root key but one that `admin root rotate` made"},
+	{errUnread, exitFailed, "name the file that `vipasoctl payments evacuate FILE` wrote; if it was damaged on its way, copy it again and repeat: nothing settles twice"},
 	{fs.ErrPermission, exitConfig, "run it as the user that `ls -ld DIR` shows, or take another directory with --dir"},
 	{wiring.ErrDir, exitConfig, "make the directory with `mkdir -p DIR`, or take another with --dir"},
 	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH, or leave it out for the database in --dir"},
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
 	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
+	{backend.ErrSeal, exitFailed, "it may have been sealed for another backend; if it is this one's, copy the file again and repeat: nothing settles twice"},
 	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},
 }
 

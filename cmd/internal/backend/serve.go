@@ -168,8 +168,8 @@ func publishCA(dir string) error {
 //
 // The error wraps ErrNotStarted, ErrDir, ErrKey, or one of backend.Open's.
 func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
-	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
-		return backend.Admin{}, fmt.Errorf("%s: %w", dir, ErrNotStarted)
+	if err := started(dir); err != nil {
+		return backend.Admin{}, err
 	}
 	store, err := backend.Open(ctx, Database(dir, db))
 	if err != nil {
@@ -184,4 +184,36 @@ func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 		return backend.Admin{}, errors.Join(err, store.Close())
 	}
 	return books, nil
+}
+
+// OpenServer opens the books as OpenAdmin does, to settle with them what was
+// not handed in over the network. The caller closes the store.
+//
+// The error wraps ErrNotStarted, ErrDir, ErrKey, or one of backend.Open's and
+// backend.New's.
+func OpenServer(ctx context.Context, dir, db string) (*backend.Server, *backend.Store, error) {
+	if err := started(dir); err != nil {
+		return nil, nil, err
+	}
+	authority, err := loadAuthority(dir, time.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := backend.Open(ctx, Database(dir, db))
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := backend.New(ctx, store, authority, backend.Options{})
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return server, store, nil
+}
+
+// started refuses a directory that no backend has served from yet.
+func started(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
+		return fmt.Errorf("%s: %w", dir, ErrNotStarted)
+	}
+	return nil
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/preauth/seal"
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+)
+
+// sealed writes a file of items as a device seals them, one part for each.
+func sealed(t *testing.T, key []byte, items ...*backendv1.Item) string {
+	t.Helper()
+	var parts []seal.Part
+	for _, item := range items {
+		plain, err := proto.Marshal(&backendv1.SubmitRequest{Items: []*backendv1.Item{item}})
+		must(t, err)
+		b, err := seal.Seal(key, plain)
+		must(t, err)
+		parts = append(parts, seal.Part{Items: 1, Sealed: b})
+	}
+	var text bytes.Buffer
+	must(t, seal.WriteFile(&text, parts))
+	path := filepath.Join(t.TempDir(), "sealed")
+	must(t, os.WriteFile(path, text.Bytes(), 0o600))
+	return path
+}
+
+// What a device sealed is settled beside serve, once, however often the file
+// comes.
+func TestImport(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "backend"))
+	defer s.stop()
+	shop := s.create("business_id", "business", "create", "--name", "Cafe Luna")
+	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
+	card := s.create("instrument_id", "instrument", "create", "--customer", ada, "--balance", "500.00")
+	code := s.create("code", "enroll-code", "create", "--business", shop)
+	till := s.enroll(byCode(code, 1), code, newKey(t))
+	code = s.create("code", "enroll-code", "create", "--customer", ada)
+	phone := s.enroll(byCode(code, 2), code, newKey(t))
+	instrument, err := preauth.ParseID(card)
+	must(t, err)
+	pre, err := phone.calls.PreAuthorize(t.Context(), &backendv1.PreAuthorizeRequest{
+		RequestId: make([]byte, 16), InstrumentId: instrument[:], Amount: 100_00, Currency: "USD",
+	})
+	must(t, err)
+	payment, item := sale(t, till, phone, pre.PreauthCert)
+	bundle, err := preauth.Open[*peerv1.TrustBundle](pre.TrustBundle)
+	must(t, err)
+	key := bundle.Body.SealingKey
+
+	file := sealed(t, key, item, &backendv1.Item{Request: []byte("junk")})
+	const want = `{"items":2,"judged":1,"totals":[{"currency":"USD","outcome":"SETTLED","count":1,"sum":"12.50","settled":"12.50"}],"unjudged":{"PEER_PROTOCOL":1}}` + "\n"
+	for range 2 {
+		if code, out, errs := s.admin("import", file, "--json"); code != exitOK || out != want {
+			t.Errorf("%d %s%s", code, out, errs)
+		}
+	}
+	code2, out, _ := s.admin("import", file)
+	if code2 != exitOK || !strings.HasPrefix(out, "2 items, 1 with a verdict\n1 without: PEER_PROTOCOL\nOUTCOME") || !strings.Contains(out, "SETTLED  1      12.50  12.50  USD") {
+		t.Errorf("%d %s", code2, out)
+	}
+	resp, err := till.calls.Submit(t.Context(), &backendv1.SubmitRequest{Items: []*backendv1.Item{item}})
+	must(t, err)
+	if len(resp.Totals) != 1 || resp.Totals[0].Settled != 12_50 {
+		t.Errorf("the till learns %v", resp)
+	}
+	if code, out, _ := s.admin("payment", "show", payment); code != exitOK || strings.Count(out, "SETTLED") != 1 {
+		t.Errorf("%d %s", code, out)
+	}
+	s.checks()
+
+	cut := filepath.Join(t.TempDir(), "cut")
+	whole, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(cut, whole[:len(whole)-20], 0o600))
+	if code, out, errs := s.admin("import", cut, "--json"); code != exitFailed || !strings.HasPrefix(out, `{"items":1,"judged":1,`) || !strings.Contains(errs, cut) || !strings.Contains(errs, "copy it again") {
+		t.Errorf("a file cut off: %d %s%s", code, out, errs)
+	}
+	foreign := sealed(t, bytes.Repeat([]byte{9}, 32), item)
+	if code, _, errs := s.admin("import", foreign); code != exitFailed || !strings.Contains(errs, "part 1 of "+foreign) || !strings.Contains(errs, "another backend") {
+		t.Errorf("for another backend: %d %s", code, errs)
+	}
+	for _, path := range []string{filepath.Join(s.dir, "ca.pem"), filepath.Join(s.dir, "none")} {
+		if code, out, errs := s.admin("import", path); code != exitFailed || out != "" || !strings.Contains(errs, path) || !strings.Contains(errs, "evacuate FILE") {
+			t.Errorf("%s: %d %s%s", path, code, out, errs)
+		}
+	}
+	if code, _, errs := s.admin("import"); code != exitUsage || !strings.Contains(errs, "0 arguments, not 1") {
+		t.Errorf("no file: %d %s", code, errs)
+	}
+}
