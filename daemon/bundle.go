@@ -77,8 +77,31 @@ func (d *Device) adoptBundle(ctx context.Context, b []byte) error {
 		return nil
 	}
 	d.clock.Raise(t.SignedAt())
-	id := who.Identity
-	id.TrustBundle = b
 	d.log.Info("trust bundle from a peer", "epoch", t.Epoch())
-	return d.become(ctx, id, &store.Change{})
+	c := &store.Change{}
+	return d.become(ctx, who.with(t, c), c)
+}
+
+// with is the identity that trusts t, which is not older than what it trusts
+// now. A new root key that comes with t is an event.
+func (who *self) with(t preauth.Trust, c *store.Change) store.Identity {
+	id := who.Identity
+	id.TrustBundle, id.RootKey = t.Bundle.Bytes, t.Root
+	if t.Root != who.RootKey {
+		c.Events = append(c.Events, deviceEvent("ROOT_CHANGED", fmt.Sprintf("%x", t.Root.KeyID())))
+	}
+	return id
+}
+
+// shares reports whether t is of the backend that who is enrolled at: one
+// root key leads to the other.
+func (who *self) shares(t preauth.Trust) bool {
+	if t.Root == who.RootKey {
+		return true
+	}
+	if _, err := preauth.OpenTrust(who.RootKey, t.Bundle.Bytes); err == nil {
+		return true
+	}
+	_, err := preauth.OpenTrust(t.Root, who.TrustBundle)
+	return err == nil
 }

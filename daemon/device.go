@@ -318,7 +318,7 @@ func (d *Device) stillIs(before *self) error {
 
 // same reports whether a and b are one device of one backend.
 func (a *self) same(b *self) bool {
-	return a.RootKey == b.RootKey && bytes.Equal(a.cert.Body.GetDeviceId(), b.cert.Body.GetDeviceId())
+	return a.shares(b.trust) && bytes.Equal(a.cert.Body.GetDeviceId(), b.cert.Body.GetDeviceId())
 }
 
 // exposure is what the device has out unsettled, against its limits.

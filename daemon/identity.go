@@ -55,7 +55,11 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 		return err // the same call, at the same time, was first
 	}
 	before := d.self.Load()
-	if before.Enrolled() && before.RootKey != got.RootKey {
+	next, err := d.whoIs(id)
+	if err != nil {
+		return err
+	}
+	if before.Enrolled() && !before.shares(next.trust) {
 		if err := d.nothingUnsynced(ctx); err != nil {
 			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
 		}
@@ -65,7 +69,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 		Instruments: instrumentRows(got.Instruments), FloorLowered: d.clock.Hear(got.ServerTime), Call: e.call,
 		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
 	}
-	if before.RootKey != got.RootKey {
+	if !before.shares(next.trust) {
 		c.VerdictsTo = new(int64) // another backend numbers otherwise
 	}
 	if err := d.become(ctx, id, c); err != nil {
@@ -201,7 +205,7 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	who := d.self.Load()
-	if !who.Enrolled() || r.Trust.Root != who.RootKey {
+	if !who.Enrolled() || !who.shares(r.Trust) {
 		return nil // logged out or enrolled elsewhere meanwhile
 	}
 	c := &store.Change{}
@@ -214,7 +218,7 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 	}
 	id := who.Identity
 	if t := r.Trust; t.Epoch() > who.trust.Epoch() || t.Epoch() == who.trust.Epoch() && t.SignedAt().After(who.trust.SignedAt()) {
-		id.TrustBundle = t.Bundle.Bytes
+		id = who.with(t, c)
 	}
 	c.VerdictsTo = &r.VerdictsTo
 	for _, it := range r.Unjudged {

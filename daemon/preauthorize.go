@@ -46,12 +46,12 @@ func (d *Device) keep(ctx context.Context, got syncer.PreAuthorized, ins store.I
 		}
 	}
 	who := d.self.Load()
-	if !who.Enrolled() || got.Trust.Root != who.RootKey {
+	if !who.Enrolled() || !who.shares(got.Trust) {
 		return auth, errNotEnrolled // logged out or enrolled elsewhere meanwhile
 	}
 	id := who.Identity
 	if got.Trust.Epoch() >= who.trust.Epoch() {
-		id.TrustBundle = got.Trust.Bundle.Bytes
+		id = who.with(got.Trust, c)
 	}
 	if err := d.become(ctx, id, c); err != nil {
 		return auth, err
@@ -92,8 +92,8 @@ func (d *Device) void(ctx context.Context, call store.Call, id preauth.ID) (stor
 	}
 	who := d.self.Load()
 	now := who.Identity
-	if got.Trust.Root == who.RootKey && got.Trust.Epoch() >= who.trust.Epoch() {
-		now.TrustBundle = got.Trust.Bundle.Bytes
+	if who.Enrolled() && who.shares(got.Trust) && got.Trust.Epoch() >= who.trust.Epoch() {
+		now = who.with(got.Trust, c)
 	}
 	return auth, d.become(ctx, now, c)
 }

@@ -1,0 +1,117 @@
+package device
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/cmd/internal/backend"
+	"github.com/vipaso/vipasod/preauth"
+	server "github.com/vipaso/vipasod/syncer/backend"
+)
+
+// rotateRoot replaces the backend's root key, while it serves.
+func (r *rig) rotateRoot() preauth.PublicKey {
+	r.t.Helper()
+	got, err := backend.RotateRoot(r.ctx, filepath.Join(r.dir, "backend"), r.admin)
+	r.must(err)
+	return got.Public
+}
+
+// knows checks which root key a device has stored.
+func (p *party) knows(root preauth.PublicKey) {
+	p.rig.t.Helper()
+	id, err := p.node.Store.Identity(p.rig.ctx)
+	p.rig.must(err)
+	if id.RootKey != root {
+		p.rig.t.Errorf("%s knows root key %x, not %x", p.name, id.RootKey.KeyID(), root.KeyID())
+	}
+}
+
+func (p *party) cert() *peerv1.DeviceCert {
+	p.rig.t.Helper()
+	id, err := p.node.Store.Identity(p.rig.ctx)
+	p.rig.must(err)
+	c, err := preauth.Open[*peerv1.DeviceCert](id.DeviceCert)
+	p.rig.must(err)
+	return c.Body
+}
+
+// TestDevicesFollowTheRoot: the root key is replaced twice. A device that hears
+// of both from the backend only afterwards follows, one that hears of them from
+// another device too, and their payments settle; both stay who they are.
+func TestDevicesFollowTheRoot(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		till := r.till("till")
+		ann, card := r.payer("ann", "40.00")
+		setOffline(true, till, ann)
+		r.rotateRoot()
+		root := r.rotateRoot()
+		ann.says("ROOT_CHANGED", func() { setOffline(false, ann) })
+		ann.knows(root)
+		setOffline(true, ann)
+
+		events := ann.listen(r.ctx)
+		till.says("ROOT_CHANGED", func() {
+			result := till.request("2.00", offline)
+			ann.accept(r.received(events), card)
+			if got := r.result(result); got.GetPaymentSuccessful() == nil {
+				t.Fatal(got)
+			}
+		})
+		till.knows(root)
+		r.cut = true
+		till = till.restart()
+		till.knows(root)
+		result := till.request("3.00", offline)
+		ann.accept(r.received(events), card)
+		if got := r.result(result); got.GetPaymentSuccessful() == nil {
+			t.Fatal(got)
+		}
+
+		root = r.rotateRoot()
+		business, err := preauth.IDFrom(till.cert().BusinessId)
+		r.must(err)
+		setOffline(false, till)
+		till.enroll(server.Party{Business: business}) // the same backend, though money waits
+		till.knows(root)
+		r.balanced(nil, till, ann)
+		ann.knows(root)
+	})
+}
+
+// TestIssuersOverlap: a device that is certified after the issuer key was
+// replaced is dealt with by one that has not heard of that, and one whose
+// certificates the new key has signed by everybody who has.
+func TestIssuersOverlap(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		till := r.till("till")
+		setOffline(true, till)
+		_, err := backend.RotateIssuer(r.ctx, filepath.Join(r.dir, "backend"), r.admin, 48*time.Hour)
+		r.must(err)
+		ann, card := r.payer("ann", "40.00")
+		setOffline(true, ann)
+		pays := func(from *party, instrument string) {
+			t.Helper()
+			events := from.listen(r.ctx)
+			result := till.request("2.00", offline)
+			from.accept(r.received(events), instrument)
+			if got := r.result(result); got.GetPaymentSuccessful() == nil {
+				t.Fatal(got)
+			}
+		}
+		pays(ann, card)
+		ann.stop()
+		till.stop()
+		time.Sleep(49 * time.Hour)
+		r.cut = true
+		till = r.start(till.name, till.role)
+		r.cut = false
+		bob, other := r.payer("bob", "40.00") // of the new key
+		setOffline(true, bob)
+		pays(bob, other)
+		r.balanced(nil, till, ann.restart(), bob)
+	})
+}
