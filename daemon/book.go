@@ -196,10 +196,33 @@ func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Ver
 	return err
 }
 
-// chargeMargin is how long after its request ended a Charge could at the very
+// chargeMargin is how long after a Charge was signed it could at the very
 // latest have been taken: the till registered the payment before it asked, and
 // the backend takes a Charge within 10 minutes of that.
 const chargeMargin = time.Hour
+
+// givenUp reports whether a Charge that the backend has not known once more
+// could not be taken any more. It counts from the first such answer of this
+// process, by the backend's time alone: the wall clock that dated the request
+// may have been wrong, and a Charge that was given up too early would be shown
+// as failed although it was paid.
+func (w *wallet) givenUp(a store.Attempt, floor time.Time) bool {
+	if !a.Charge || a.State != payment.Authorized {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since, asked := w.unheard[a.Request]
+	if !asked || floor.Before(since) {
+		w.unheard[a.Request] = floor
+		return false
+	}
+	if floor.Before(since.Add(chargeMargin)) {
+		return false
+	}
+	delete(w.unheard, a.Request)
+	return true
+}
 
 // Postpone stores when items are tried next, and why not now. A question
 // about a hold that has ended by settle_by, which the backend could not
@@ -211,7 +234,7 @@ func (d *Device) Postpone(ctx context.Context, items []outbox.Item) error {
 	for _, it := range items {
 		if !d.business() && it.Error == "" && it.Key.Kind == payment.ItemClaim {
 			a, err := d.store.Attempt(ctx, it.Key.Request)
-			if err == nil && a.Charge && a.State == payment.Authorized && a.ExpiresAt.Add(chargeMargin).Before(d.clock.Floor()) {
+			if err == nil && d.wallet.givenUp(a, d.clock.Floor()) {
 				a, err = d.stepAttempt(ctx, a.Request, payment.CustomerInput{Event: payment.SettleByPassed}, nil)
 			}
 			if err == nil && a.State == payment.Released {

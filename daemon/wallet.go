@@ -39,6 +39,7 @@ type wallet struct {
 	rotate    bool     // a payment has ended: take a new identifier
 	links     int      // accepted links, shaking hands or in session
 	patience  patience
+	unheard   map[preauth.Hash]time.Time // Charges that the backend did not know, since when by its time
 }
 
 // advert is an advertisement and until when a till may answer it.
@@ -51,6 +52,7 @@ func newWallet(d *Device) *wallet {
 	return &wallet{
 		d: d, listeners: make(map[int]preauth.ID),
 		sessions: make(map[*merchant]struct{}), byRequest: make(map[preauth.Hash]*merchant), patience: make(patience),
+		unheard: make(map[preauth.Hash]time.Time),
 	}
 }
 
