@@ -11,7 +11,7 @@ var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
 	"cmd/internal/proof",
 	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove",
-	"cmd/internal/prove/crash", "cmd/internal/conformance",
+	"cmd/internal/prove/crash", "cmd/internal/prove/report", "cmd/internal/conformance",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
 	"preauth", "preauth/money", "preauth/ledger", "preauth/seal", "preauth/vectors",

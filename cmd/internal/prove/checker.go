@@ -75,8 +75,12 @@ func (k *checker) committed(d *device, c *store.Change, about preauth.Hash) erro
 			return err
 		}
 	}
-	if len(c.Attempts) > 0 {
-		if err := k.holds(d); err != nil {
+	for _, id := range touched(c) {
+		auth, err := d.st.Authorization(ctx, id)
+		if err != nil {
+			return k.broken("%s: pre-authorization: %v", d.name, err)
+		}
+		if err := k.holds(d, auth); err != nil {
 			return err
 		}
 	}
@@ -142,36 +146,40 @@ func (k *checker) oneVoucher(d *device, a store.Attempt) error {
 	return nil
 }
 
-// holds checks a customer's pre-authorizations against its vouchers.
-func (k *checker) holds(d *device) error {
-	all, err := d.st.Authorizations(ctx)
-	if err != nil {
-		return k.broken("%s: pre-authorizations: %v", d.name, err)
+// touched are the pre-authorizations that a change has to do with.
+func touched(c *store.Change) (all []preauth.ID) {
+	for _, a := range c.Attempts {
+		if !a.Preauth.Zero() && !slices.Contains(all, a.Preauth) {
+			all = append(all, a.Preauth)
+		}
 	}
-	for _, auth := range all {
-		var held, spent int64
-		counters := make(map[uint32]bool)
-		for _, a := range k.of(d).attempts {
-			if a.Preauth != auth.ID() || a.Attempt.Voucher.Zero() {
-				continue
-			}
-			if counters[a.Counter] || a.Counter > auth.Counter {
-				return k.broken("%s: counter %d twice, or beyond %d", d.name, a.Counter, auth.Counter)
-			}
-			counters[a.Counter] = true
-			switch a.State {
-			case payment.Authorized, payment.Provisional, payment.Rejected:
-				held += a.Amount + a.Tip
-			case payment.Settled:
-				spent += a.Amount + a.Tip
-			}
+	return all
+}
+
+// holds checks a customer's pre-authorization against its vouchers.
+func (k *checker) holds(d *device, auth store.Authorization) error {
+	var held, spent int64
+	counters := make(map[uint32]bool)
+	for _, a := range k.of(d).attempts {
+		if a.Preauth != auth.ID() || a.Attempt.Voucher.Zero() {
+			continue
 		}
-		if held != auth.Held || spent != auth.Spent {
-			return k.broken("%s: %d held and %d spent, its vouchers say %d and %d", d.name, auth.Held, auth.Spent, held, spent)
+		if counters[a.Counter] || a.Counter > auth.Counter {
+			return k.broken("%s: counter %d twice, or beyond %d", d.name, a.Counter, auth.Counter)
 		}
-		if held+spent > auth.Cert.Body.Limit {
-			return k.broken("%s: %d held and %d spent of a limit of %d", d.name, held, spent, auth.Cert.Body.Limit)
+		counters[a.Counter] = true
+		switch a.State {
+		case payment.Authorized, payment.Provisional, payment.Rejected:
+			held += a.Amount + a.Tip
+		case payment.Settled:
+			spent += a.Amount + a.Tip
 		}
+	}
+	if held != auth.Held || spent != auth.Spent {
+		return k.broken("%s: %d held and %d spent, its vouchers say %d and %d", d.name, auth.Held, auth.Spent, held, spent)
+	}
+	if held+spent > auth.Cert.Body.Limit {
+		return k.broken("%s: %d held and %d spent of a limit of %d", d.name, held, spent, auth.Cert.Body.Limit)
 	}
 	return nil
 }

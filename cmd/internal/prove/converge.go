@@ -166,12 +166,12 @@ func (w *world) pumpAndCut(s *session) error {
 
 // syncAll lets everybody but the late hand in everything.
 func (w *world) syncAll(late map[owner]bool) error {
-	for range 2 {
+	for round := range 2 {
 		for _, o := range w.owners() {
 			if late[o] {
 				continue
 			}
-			if err := w.syncOne(o); err != nil {
+			if err := w.syncOne(o, round == 0); err != nil {
 				return err
 			}
 		}
@@ -180,9 +180,13 @@ func (w *world) syncAll(late map[owner]bool) error {
 	return nil
 }
 
-func (w *world) syncOne(o owner) error {
-	for _, refresh := range []bool{true, false, false} {
-		if err := begin(o, refresh, true); err != nil {
+// syncOne has a device hand in everything, and hear the news first.
+func (w *world) syncOne(o owner, news bool) error {
+	for call := range 3 {
+		if call == 0 && !news {
+			continue
+		}
+		if err := begin(o, call == 0, true); err != nil {
 			return err
 		}
 		c := o.base().sync

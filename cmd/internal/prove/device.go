@@ -110,6 +110,9 @@ const (
 
 var faultNames = [...]string{"", "dies before the commit", "dies after the commit", "commit fails, not on disk", "commit fails, but is on disk"}
 
+// harmNames are the faults as a report counts them.
+var harmNames = [...]string{"", "program killed", "program killed", "write failed", "write failed, but is on disk"}
+
 // commit stores a change, and only then tells user interfaces. After a commit
 // that failed the process is gone without another write or message.
 func (d *device) commit(c *store.Change, about preauth.Hash) error {

@@ -172,6 +172,9 @@ func (k *checker) finalWallet(w *wallet) error {
 		return k.broken("%s: pre-authorizations: %v", w.name, err)
 	}
 	for _, a := range all {
+		if err := k.holds(w.device, a); err != nil {
+			return err
+		}
 		if a.Held != 0 {
 			return k.broken("%s holds %d for ever", w.name, a.Held)
 		}
@@ -216,6 +219,10 @@ func (k *checker) payers() error {
 
 func byHash(a, b preauth.Hash) int { return slices.Compare(a[:], b[:]) }
 
+// reconcileEvery says in which seeds the backend verifies all signatures of
+// its books again, which takes longer than all other checks.
+const reconcileEvery = 5
+
 // soundness has the product check itself, and compares what it found out about
 // hostile customers.
 func (k *checker) soundness() error {
@@ -226,14 +233,12 @@ func (k *checker) soundness() error {
 		}
 	}
 	admin := backend.Admin{Store: k.w.office.books, Now: k.w.office.options.Now}
-	for _, check := range []func() (backend.Report, error){
-		func() (backend.Report, error) { return admin.Check(ctx) },
-		func() (backend.Report, error) { return admin.Reconcile(ctx) },
-	} {
-		r, err := check()
-		if err != nil || !r.OK() {
-			return k.broken("backend's own check: %v %v", err, r.Problems)
-		}
+	r, err := admin.Check(ctx)
+	if err == nil && r.OK() && k.w.seed%reconcileEvery == 0 {
+		r, err = admin.Reconcile(ctx)
+	}
+	if err != nil || !r.OK() {
+		return k.broken("backend's own check: %v %v", err, r.Problems)
 	}
 	for _, h := range k.model.holds {
 		var found string

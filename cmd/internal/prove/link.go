@@ -143,6 +143,7 @@ func (s *session) cut(why string) {
 	if s.cutOff {
 		return
 	}
+	s.w.harm["link lost"]++
 	s.w.tell(s.till.who().name, s.cust.who().name, fmt.Sprintf("✂ session %d %s", s.id, why), preauth.Hash{})
 	s.cutOff = true
 	s.toTill, s.toCust = nil, nil

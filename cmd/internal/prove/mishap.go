@@ -13,6 +13,7 @@ func (w *world) crashOne() error {
 	if !ok {
 		return nil
 	}
+	w.harm["program killed"]++
 	err := o.base().crash("is killed")
 	w.dropSessions(o)
 	return err
@@ -67,6 +68,7 @@ func (w *world) killRadio() error {
 		return nil
 	}
 	w.tell(o.who().name, "", "radio dies", preauth.Hash{})
+	w.harm["radio program killed"]++
 	for _, s := range w.links {
 		if s.till == o || s.cust == o {
 			s.cut("with the radio")
@@ -78,6 +80,9 @@ func (w *world) killRadio() error {
 // network cuts everybody off from the backend, or lets them back.
 func (w *world) network() error {
 	w.cutOff = !w.cutOff && w.dice.chance(600)
+	if w.cutOff {
+		w.harm["network lost"]++
+	}
 	w.tell("backend", "", map[bool]string{true: "nobody has a network", false: "there is a network"}[w.cutOff], preauth.Hash{})
 	return nil
 }
@@ -89,6 +94,7 @@ func (w *world) jump() error {
 		if w.dice.chance(500) {
 			o.base().skew = w.dice.span(-time.Hour, time.Hour)
 		}
+		w.harm["clock jumped"]++
 		w.tell(o.who().name, "", "clock jumps by "+o.base().skew.String(), preauth.Hash{})
 	}
 	return nil
@@ -106,6 +112,7 @@ func (w *world) repair() error {
 func (w *world) fillDisk() error {
 	if o, ok := w.someOwner(); ok {
 		o.base().full, o.base().wasFull = true, true
+		w.harm["disk full"]++
 		w.tell(o.who().name, "", "disk is full", preauth.Hash{})
 	}
 	return nil

@@ -68,7 +68,7 @@ func signatureMutants() []Mutant {
 			In: "preauth", By: "^TestAVerdictCountsOnlyFromTheBackend$"},
 		{Name: "a pre-authorization has one cent too much", File: "preauth/authorization.go", Old: "case total > a.Remaining():", New: "case total > a.Remaining()+1:",
 			In: "preauth", By: "^TestDrawRefuses$"},
-		{Name: "a till takes one cent too much", File: "preauth/exposure.go", Old: "case e.Totals[currency]+total > l.TotalMax:", New: "case e.Totals[currency]+total > l.TotalMax+1:",
+		{Name: "a till takes one cent too much", File: "preauth/exposure.go", Old: "out+total > l.TotalMax {", New: "out+total > l.TotalMax+1 {",
 			In: "preauth", By: "^TestExposureCheck$"},
 	}
 }

@@ -53,7 +53,7 @@ func (w *world) openOffice(guarantee int64) error {
 		return err
 	}
 	file := (&url.URL{Scheme: "file", Opaque: filepath.Join(w.dir, booksFile)}).String()
-	o.eye, err = sql.Open("sqlite3", file+"?_query_only=on&_busy_timeout=5000")
+	o.eye, err = sql.Open("sqlite3", file+"?_query_only=on&_busy_timeout=5000&_stmt_cache_size=8")
 	if err == nil {
 		o.eye.SetMaxOpenConns(1)
 	}
@@ -84,6 +84,7 @@ func (o *office) crash() error {
 		return nil
 	}
 	o.w.tell("backend", "", "✗ dies", preauth.Hash{})
+	o.w.harm["backend killed"]++
 	err := o.books.Close()
 	o.books, o.server = nil, nil
 	return err

@@ -194,6 +194,7 @@ func (w *world) spoil(s *session, to end) bool {
 	m := &(*q)[0]
 	switch w.dice.IntN(5) {
 	case 0:
+		w.harm["message lost"]++
 		w.tell(to.who().name, "", "message lost: "+m.typ.String(), aboutOf(m.typ, m.body))
 		*q = (*q)[1:]
 		if w.dice.chance(700) {
@@ -201,15 +202,18 @@ func (w *world) spoil(s *session, to end) bool {
 		}
 		return true
 	case 1:
+		w.harm["message doubled"]++
 		w.tell(to.who().name, "", "message doubled: "+m.typ.String(), aboutOf(m.typ, m.body))
 		*q = append(*q, *m)
 	case 2:
 		if len(*q) > 1 {
+			w.harm["messages out of order"]++
 			w.tell(to.who().name, "", "messages change places", preauth.Hash{})
 			(*q)[0], (*q)[1] = (*q)[1], (*q)[0]
 		}
 	case 3:
 		if len(m.body) > 0 {
+			w.harm["message damaged"]++
 			w.tell(to.who().name, "", "message damaged: "+m.typ.String(), aboutOf(m.typ, m.body))
 			m.body = slices.Clone(m.body)
 			m.body[w.dice.IntN(len(m.body))] ^= byte(1 << w.dice.IntN(8))
@@ -270,6 +274,9 @@ func (w *world) timers() error {
 			}
 		}
 	case *till:
+		if !w.check.busy(o.device) {
+			return nil
+		}
 		sale, open, err := o.st.OpenSale(ctx)
 		if err != nil || !open || o.wall().Before(sale.Deadline) {
 			return err
@@ -294,7 +301,7 @@ func (w *world) nudge() error {
 
 func (w *world) withdraw() error {
 	t, ok := w.someTill()
-	if !ok {
+	if !ok || !w.check.busy(t.device) {
 		return nil
 	}
 	sale, open, err := t.st.OpenSale(ctx)

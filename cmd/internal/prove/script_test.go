@@ -145,7 +145,7 @@ func (s *script) part() {
 
 func (s *script) sync(o owner) {
 	s.t.Helper()
-	s.ok(s.w.syncOne(o))
+	s.ok(s.w.syncOne(o, true))
 }
 
 func (s *script) states(c *wallet, h preauth.Hash, want payment.State) {

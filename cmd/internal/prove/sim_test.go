@@ -5,13 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 	"github.com/vipaso/vipasod/daemon/payment"
 )
 
@@ -19,6 +18,7 @@ var (
 	seeds = flag.Uint64("seeds", 6, "how many seeds to simulate")
 	from  = flag.Uint64("from", 1, "the first of them")
 	whole = flag.Bool("whole", false, "print the whole trace of each seed")
+	out   = flag.String("out", "", "leave the results in this directory")
 )
 
 // theStage is set before all tests of the package.
@@ -49,39 +49,59 @@ func memoryDir() string {
 	return os.TempDir()
 }
 
-// TestSimulation runs seeds, on all cores. The first one and every thousandth
-// run twice, and must do the very same.
+// TestSimulation runs seeds. The first one and every thousandth run twice, and
+// must do the very same.
 func TestSimulation(t *testing.T) {
-	s := theStage
 	begun := time.Now()
-	next := make(chan uint64)
-	results := make(chan Result)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for seed := range next {
-				r := s.Run(seed)
-				if seed == *from || seed%1000 == 0 {
-					r.Err = errors.Join(r.Err, differs(r, s.Run(seed)))
-				}
-				results <- r
-			}
-		})
+	var all report.Simulation
+	if *seeds > fewSeeds && *share == "" {
+		all = inProcesses(t)
+	} else {
+		all = inThisOne(t)
 	}
-	go func() {
-		for seed := *from; seed < *from+*seeds; seed++ {
-			next <- seed
+	for i, f := range all.Failures {
+		if i < 3 {
+			t.Errorf("%s\n%s\nreplay it: make sim SEEDS=1 FROM=%d", f.Ladder, f.Err, f.Seed)
+		} else {
+			t.Errorf("%s", f.Err)
 		}
-		close(next)
-		workers.Wait()
-		close(results)
-	}()
-	var all sum
-	for r := range results {
-		all.add(t, r)
 	}
-	t.Logf("%d seeds, %d payments, %d steps, %.0f days in %s", *seeds, all.payments, all.steps, all.simulated.Hours()/24, time.Since(begun).Round(time.Millisecond))
-	all.reached(t)
+	t.Logf("%d seeds, %d payments, %d steps, %.0f days in %s", all.Seeds, all.Payments, all.Steps, all.Simulated.Hours()/24, time.Since(begun).Round(time.Millisecond))
+	if *share == "" {
+		reached(t, all)
+	}
+	if err := report.Save(*out, "simulation.json", all); err != nil {
+		t.Error(err)
+	}
+}
+
+// mine are the seeds that this process runs.
+func mine() (all []uint64) {
+	part, parts := uint64(0), uint64(1)
+	if *share != "" {
+		if _, err := fmt.Sscanf(*share, "%d/%d", &part, &parts); err != nil {
+			panic(err)
+		}
+	}
+	for seed := *from + part; seed < *from+*seeds; seed += parts {
+		all = append(all, seed)
+	}
+	return all
+}
+
+// inThisOne runs the seeds of this process, one after the other.
+func inThisOne(t *testing.T) (all report.Simulation) {
+	for _, seed := range mine() {
+		r := theStage.Run(seed)
+		if seed == *from || seed%1000 == 0 {
+			r.Err = errors.Join(r.Err, differs(r, theStage.Run(seed)))
+		}
+		if *whole {
+			t.Logf("seed %d\n%s", r.Seed, strings.Join(r.Trace, "\n"))
+		}
+		add(&all, r)
+	}
+	return all
 }
 
 // differs says where two runs of one seed part.
@@ -97,39 +117,10 @@ func differs(a, b Result) error {
 	return fmt.Errorf("seed %d does not replay: %d lines, then %d", a.Seed, len(a.Trace), len(b.Trace))
 }
 
-// sum is what all runs together have done.
-type sum struct {
-	payments, steps int
-	simulated       time.Duration
-	edges           map[string]int
-	failed          int
-}
-
-func (s *sum) add(t *testing.T, r Result) {
-	s.payments, s.steps, s.simulated = s.payments+r.Payments, s.steps+r.Steps, s.simulated+r.Simulated
-	if s.edges == nil {
-		s.edges = make(map[string]int)
-	}
-	for e, n := range r.Edges {
-		s.edges[e] += n
-	}
-	if *whole {
-		t.Logf("seed %d\n%s", r.Seed, strings.Join(r.Trace, "\n"))
-	}
-	if r.Err == nil {
-		return
-	}
-	if s.failed++; s.failed > 3 {
-		t.Errorf("%v", r.Err)
-		return
-	}
-	t.Errorf("%s\n%v\nreplay it: make sim SEEDS=1 FROM=%d", r.Ladder(), r.Err, r.Seed)
-}
-
 // reached fails if the runs were too tame to take every edge that the machines
 // have: what is never done is not tested. A few seeds do not take them all.
-func (s *sum) reached(t *testing.T) {
-	if *seeds < 100 || s.failed > 0 {
+func reached(t *testing.T, s report.Simulation) {
+	if *seeds < 100 || len(s.Failures) > 0 {
 		return
 	}
 	// The vouchers of an honest customer are paid in full or come too late, and
@@ -141,7 +132,7 @@ func (s *sum) reached(t *testing.T) {
 	check := func(who string, edges map[payment.State][]payment.State) {
 		for from, all := range edges {
 			for _, to := range all {
-				if e := fmt.Sprintf("%s %s → %s", who, from, to); s.edges[e] == 0 && !slices.Contains(never, e) {
+				if e := fmt.Sprintf("%s %s → %s", who, from, to); s.Edges[e] == 0 && !slices.Contains(never, e) {
 					t.Errorf("no run took the edge %s", e)
 				}
 			}

@@ -106,7 +106,7 @@ func (t *till) open(o order) error {
 // ask makes a Request for a session: if a payment is open, the customer has
 // not answered it, and nothing older is unsettled.
 func (t *till) ask(s *session) error {
-	if s.settling || s.tillGone || !t.enrolled() {
+	if s.settling || s.tillGone || !t.w.check.busy(t.device) || !t.enrolled() {
 		return nil
 	}
 	sale, open, err := t.st.OpenSale(ctx)

@@ -91,6 +91,7 @@ func (w *world) work(c *call) error {
 	there, back := w.office.reach()
 	if !there {
 		w.tell(c.d.name, "backend", "call gets lost", preauth.Hash{})
+		w.harm["call to the backend lost"]++
 		c.drop()
 		return nil
 	}
@@ -113,6 +114,7 @@ func (w *world) work(c *call) error {
 	}
 	if err != nil || !back || !w.office.up() {
 		w.tell("backend", c.d.name, "answer gets lost", preauth.Hash{})
+		w.harm["answer of the backend lost"]++
 		c.drop()
 	}
 	return nil
@@ -308,6 +310,21 @@ func (t *till) aged(time.Time) error               { return nil }
 func (t *till) postpone(items []outbox.Item) error { return t.keep(items) }
 func (c *wallet) aged(signed time.Time) error      { return c.releaseBefore(signed) }
 
+// givenUp reports whether a Charge that the backend does not know could not be
+// taken any more, by the backend's time since it said so first.
+func (c *wallet) givenUp(a store.Attempt) bool {
+	if !a.Charge || a.State != payment.Authorized {
+		return false
+	}
+	now := c.floor()
+	since, asked := c.unknown[a.Request]
+	if !asked || now.Before(since) {
+		c.unknown[a.Request] = now
+		return false
+	}
+	return !now.Before(since.Add(time.Hour))
+}
+
 // postpone gives up questions about a hold that settle_by has ended, and a
 // Charge that nobody knows when none could be taken any more.
 func (c *wallet) postpone(items []outbox.Item) error {
@@ -317,7 +334,7 @@ func (c *wallet) postpone(items []outbox.Item) error {
 		ended := false
 		if it.Error == "" && it.Key.Kind == payment.ItemClaim {
 			a, err := c.st.Attempt(ctx, it.Key.Request)
-			if err == nil && a.Charge && a.State == payment.Authorized && a.ExpiresAt.Add(time.Hour).Before(c.floor()) {
+			if err == nil && c.givenUp(a) {
 				if err := c.step(a.Request, payment.CustomerInput{Event: payment.SettleByPassed}, nil); err != nil {
 					return err
 				}

@@ -30,6 +30,7 @@ type wallet struct {
 	sessions []*session
 	attached []attachment
 	resend   map[*session][]store.Attempt
+	unknown  map[preauth.Hash]time.Time // Charges that the backend did not know, since when
 }
 
 func newWallet(w *world, p *person) *wallet { return &wallet{device: newDevice(w, p)} }
@@ -44,6 +45,7 @@ func (c *wallet) shows() preauth.Trust { return c.trust }
 // doubt.
 func (c *wallet) start() error {
 	c.sessions, c.attached, c.resend = nil, nil, make(map[*session][]store.Attempt)
+	c.unknown = make(map[preauth.Hash]time.Time)
 	if err := c.boot(); err != nil {
 		return err
 	}

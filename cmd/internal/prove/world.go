@@ -44,6 +44,7 @@ type world struct {
 	quiet    bool    // nothing goes wrong any more
 	cutOff   bool    // nobody reaches the backend
 	genuine  map[[32]byte]preauth.ID
+	harm     map[string]int // what went wrong, how often
 }
 
 // newWorld copies the stage and lets everybody start.
@@ -54,7 +55,7 @@ func newWorld(stage *Stage, seed uint64) (*world, error) {
 	}
 	w := &world{
 		stage: stage, seed: seed, dir: dir, dice: newDice(seed), now: start, log: newLadder(),
-		payments: Payments, genuine: make(map[[32]byte]preauth.ID),
+		payments: Payments, genuine: make(map[[32]byte]preauth.ID), harm: make(map[string]int),
 	}
 	w.check = newChecker(w)
 	if err := stage.copyTo(dir); err != nil {
@@ -172,11 +173,19 @@ func (w *world) commitFault(d *device) fault {
 	if w.quiet || !w.dice.chance(6) {
 		return faultNone
 	}
-	return fault(1 + w.dice.IntN(4))
+	f := fault(1 + w.dice.IntN(4))
+	w.harm[harmNames[f]]++
+	return f
 }
 
 // dies decides whether a process dies between two effects.
-func (w *world) dies(*device) bool { return !w.quiet && w.dice.chance(4) }
+func (w *world) dies(*device) bool {
+	if w.quiet || !w.dice.chance(4) {
+		return false
+	}
+	w.harm["program killed"]++
+	return true
+}
 
 // Result is what a run came to.
 type Result struct {
@@ -187,6 +196,7 @@ type Result struct {
 	Digest    string         // of the trace: equal for equal seeds
 	Trace     []string       // what happened, one line each
 	Edges     map[string]int // how often each edge of the two machines was taken
+	Harm      map[string]int // what went wrong, how often
 	Err       error          // wraps ErrViolation if a rule was broken
 }
 
@@ -208,7 +218,7 @@ func (s *Stage) run(seed uint64, play func(*world) error) (r Result) {
 	}
 	return Result{
 		Seed: seed, Payments: w.opened, Steps: w.step, Simulated: w.now.Sub(start),
-		Digest: w.log.sum(), Trace: w.log.text(), Edges: w.check.edges, Err: err,
+		Digest: w.log.sum(), Trace: w.log.text(), Edges: w.check.edges, Harm: w.harm, Err: err,
 	}
 }
 
