@@ -92,6 +92,7 @@ func deviceCalls(ctx context.Context, c devicev1.DeviceServiceClient) map[string
 			return c.SetLogLevel(ctx, &devicev1.SetLogLevelRequest{RequestId: namedID("level").String(), Level: "info"})
 		},
 		"BackupStore": func() (any, error) { return firstFrom(c.BackupStore(ctx, &devicev1.BackupStoreRequest{})) },
+		"GetTrust":    func() (any, error) { return c.GetTrust(ctx, &devicev1.GetTrustRequest{}) },
 		"CheckStore":  func() (any, error) { return c.CheckStore(ctx, &devicev1.CheckStoreRequest{}) },
 		"ExportPayments": func() (any, error) {
 			return firstFrom(c.ExportPayments(ctx, &devicev1.ExportPaymentsRequest{}))
@@ -172,6 +173,7 @@ func TestDeviceServiceBeforeEnrollment(t *testing.T) {
 		"Enroll": "InvalidArgument FIELD_INVALID", "CompleteEnrollment": "InvalidArgument FIELD_INVALID", // no PEM
 		"SyncNow":      "FailedPrecondition NOT_ENROLLED",
 		"SealPayments": "FailedPrecondition NOT_ENROLLED", "CarrySealed": "FailedPrecondition NOT_ENROLLED",
+		"GetTrust": "FailedPrecondition NOT_ENROLLED",
 	})
 }
 

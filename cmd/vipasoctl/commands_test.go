@@ -27,8 +27,8 @@ func answering(t *testing.T) *fake {
 	f.answer("GetStatus", offlineTill())
 	f.answer("WatchStatus", &devicev1.WatchStatusResponse{Status: offlineTill().GetStatus()})
 	f.answer("ListInstruments", instruments())
-	f.answer("PreAuthorizeInstrument", &customerv1.PreAuthorizeInstrumentResponse{Authorization: preauth()})
-	f.answer("VoidPreAuthorization", &customerv1.VoidPreAuthorizationResponse{Authorization: preauth()})
+	f.answer("PreAuthorizeInstrument", &customerv1.PreAuthorizeInstrumentResponse{Authorization: authorization()})
+	f.answer("VoidPreAuthorization", &customerv1.VoidPreAuthorizationResponse{Authorization: authorization()})
 	f.answer("StreamPaymentRequest", searching(), outcomeOf(paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)))
 	f.answer("AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED)})
 	f.answer("DeclinePayment", &customerv1.DeclinePaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_DECLINED)})
@@ -59,6 +59,7 @@ func answering(t *testing.T) *fake {
 	f.answer("SetConditions", &simv1.SetConditionsResponse{LossPerMille: 105, Latency: durationpb.New(50 * time.Millisecond)})
 	f.answer("DropLink", &simv1.DropLinkResponse{})
 	f.answer("SetOffline", &simv1.SetOfflineResponse{Offline: true})
+	f.answer("GetTrust", trusts(t))
 	f.answer("ExportPayments", &devicev1.ExportPaymentsResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)})
 	return f
 }
@@ -198,6 +199,7 @@ var humanGoldens = map[string]string{
 	"logout.txt":         "logout",
 	"help_request.txt":   "help pay request",
 	"help.txt":           "--help",
+	"trust.txt":          "trust",
 	"ready.txt":          "ready",
 	"log_level.txt":      "log level debug --for 10m",
 	"payments_limit.txt": "payments list --status settled,expired --limit 1",
@@ -240,7 +242,7 @@ func TestJSON(t *testing.T) {
 		"preauth create 1 USD --instrument " + instrumentID: 1, "pay request 12.00 USD": 1, "pay cancel " + paymentID: 1, "pay decline " + paymentID: 1,
 		"pay accept " + paymentID + " --amount 1 --currency USD --instrument x": 1, "payments list": 4, "payments show " + paymentID: 1,
 		"payments show --timeline " + paymentID: 1, "payments receipt " + paymentID: 1, "sync now": 1, "sync status": 1, "store check": 1, "store export": 1,
-		"log level debug": 1, "radio status": 1, "radio scan": 1, "sim peers": 1, "sim set --loss 1%": 1, "sim drop-link": 1, "sim offline on": 1,
+		"log level debug": 1, "radio status": 1, "radio scan": 1, "sim peers": 1, "sim set --loss 1%": 1, "sim drop-link": 1, "sim offline on": 1, "trust": 1,
 		"errors AMOUNT_SYNTAX": 1, "version": 1,
 	}
 	name := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)

@@ -64,13 +64,13 @@ func instruments() *customerv1.ListInstrumentsResponse {
 		{
 			InstrumentId: instrumentID, Type: customerv1.InstrumentType_INSTRUMENT_TYPE_CARD, Label: "Blue card", Currency: "USD", Balance: "400.00",
 			PreAuthCapable: true, IsDelegated: true, PreAuthorizedAmount: "88.00", LargestPayment: "50.00",
-			PreAuthorizations: []*customerv1.PreAuthorization{preauth()},
+			PreAuthorizations: []*customerv1.PreAuthorization{authorization()},
 		},
 		{InstrumentId: otherID, Type: customerv1.InstrumentType_INSTRUMENT_TYPE_MNO, Label: "Phone", Currency: "USD", Balance: "10.00"},
 	}}
 }
 
-func preauth() *customerv1.PreAuthorization {
+func authorization() *customerv1.PreAuthorization {
 	return &customerv1.PreAuthorization{
 		PreAuthorizationId: preauthID, InstrumentId: instrumentID, Status: customerv1.VipasoPreAuthorizationStatus_VIPASO_PRE_AUTHORIZATION_STATUS_AVAILABLE,
 		Limit: "100.00", Spent: "0.00", Held: "12.00", Remaining: "88.00", Currency: "USD", SpendBy: after(24 * time.Hour), SettleBy: after(336 * time.Hour),

@@ -13,7 +13,7 @@ func TestPreauthsThatCannotPay(t *testing.T) {
 	f := answering(t)
 	list := instruments()
 	for _, amounts := range [][2]string{{"12.00", "0.00"}, {"0.00", "12.00"}, {"0", "0"}} {
-		p := preauth()
+		p := authorization()
 		p.Limit, p.Spent, p.Held, p.Remaining = "12.00", amounts[0], amounts[1], "0.00"
 		list.Instruments[0].PreAuthorizations = append(list.Instruments[0].PreAuthorizations, p)
 	}

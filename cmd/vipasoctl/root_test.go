@@ -13,7 +13,7 @@ import (
 // contract is every command that scripts may rely on, with its flags.
 var contract = []string{
 	"enroll --backend --ca --code", "logout --force",
-	"status --watch", "doctor", "ready", "listen --after --types", "version",
+	"status --watch", "doctor", "ready", "trust --output", "listen --after --types", "version",
 	"instruments list",
 	"preauth create --instrument", "preauth list", "preauth void",
 	"pay request --ref --timeout --policy --tag --tip --request-id",
