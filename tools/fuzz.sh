@@ -24,6 +24,11 @@ while read -r dir name; do
 	status=0
 	"$go" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$dir" >"$log" 2>&1 </dev/null || status=$?
 	runs=$(sed -nE 's/^fuzz: elapsed: .* execs: ([0-9]+) .*/\1/p' "$log" | tail -n 1)
+	# Before 1.27, Go now and then takes the end of TIME for a failure
+	# (go.dev/issue/75804). A real one leaves its input behind, and says so.
+	if grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written\|panic' "$log"; then
+		status=0
+	fi
 	if [ "$status" != 0 ] || [ -z "$runs" ]; then
 		cat "$log"
 		failed="$failed $name"

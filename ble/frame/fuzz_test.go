@@ -81,3 +81,33 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// FuzzControl: a control frame is malformed, or means what its bytes say, and
+// the other end of the link reads the same from what is sent of it.
+func FuzzControl(f *testing.F) {
+	for _, payload := range [][]byte{{1}, {2, 0}, {2, 255}, {3, 1, 1, 1}, {3, 4, 1, 2}, {}, {0}, {1, 0}, {2}, {3, 1, 1}, {4}} {
+		f.Add(payload)
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		ctl, err := parseControl(payload)
+		if err != nil {
+			if ctl != (Control{}) {
+				t.Fatalf("%x is refused, and says %+v", payload, ctl)
+			}
+			return
+		}
+		if again := ctl.append(nil); !bytes.Equal(again, payload) {
+			t.Fatalf("%x became %x", payload, again)
+		}
+		a, b := newConn(t, ValueMin, 0), newConn(t, ValueMin, 0)
+		a.Signal(ctl)
+		value, _ := a.Next()
+		in, err := b.Push(value)
+		if err != nil || in.Control == nil || *in.Control != ctl || in.Message != nil {
+			t.Fatalf("%+v arrives as %+v, %v", ctl, in, err)
+		}
+		if _, more := a.Next(); more || ctl.ends() != (b.over && a.ended) {
+			t.Fatalf("after %+v: more %t, over %t", ctl, more, b.over)
+		}
+	})
+}

@@ -131,12 +131,13 @@ func (s *tale) certify() {
 
 // verify judges certificates as a device does that knows the issuer.
 func (s *tale) verify(role peerv1.Role) func([]byte) ([32]byte, error) {
+	issuer := preauth.PublicKeyOf(&exampleKey(s, "issuer").PublicKey)
 	return func(b []byte) ([32]byte, error) {
 		c, err := preauth.Open[*peerv1.DeviceCert](b)
 		if err != nil || c.Body.Role != role {
 			return [32]byte{}, errUntrusted
 		}
-		return [32]byte(c.Body.NoiseKey), c.VerifiedBy(preauth.PublicKeyOf(&exampleKey(s, "issuer").PublicKey))
+		return [32]byte(c.Body.NoiseKey), c.VerifiedBy(issuer)
 	}
 }
 

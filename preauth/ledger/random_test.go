@@ -130,43 +130,54 @@ func (b *slowBook) flow() {
 }
 
 func TestRandomLives(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		limit := rapid.Int64Range(1, 30).Draw(rt, "limit")
-		h := holdOf(limit, rapid.Int64Range(0, 6).Draw(rt, "guarantee"))
-		slow := &slowBook{guarantee: h.Guarantee, settleBy: end}
-		for range limit {
-			slow.coins = append(slow.coins, inHold)
-		}
-		now, names := soon, byte(0)
-		for range rapid.IntRange(1, 14).Draw(rt, "steps") {
-			if rapid.IntRange(0, 11).Draw(rt, "time passes") == 0 {
-				now = rapid.SampledFrom([]time.Time{now, end, late, end.Add(Grace), ages}).Draw(rt, "now")
-			}
-			var m move
-			switch rapid.IntRange(0, 5).Draw(rt, "move") {
-			case 0, 1, 2:
-				names++
-				c := at(rapid.SampledFrom([][16]byte{lunaTill, solTill}).Draw(rt, "till"), names, rapid.Int64Range(1, 20).Draw(rt, "total"))
-				switch rapid.IntRange(0, 9).Draw(rt, "known") {
-				case 0:
-					c = as(Cancelled, "", c)
-				case 1:
-					c = as(Rejected, "TIP_NOT_ALLOWED", c)
-				}
-				m = claimed(c, now)
-				slow.claim(c, now)
-			case 3, 4:
-				name := rapid.ByteRange(0, names).Draw(rt, "which")
-				m = cancelled(name, now)
-				slow.cancel(name, now)
-			default:
-				m = closed(now)
-				slow.pass(now)
-			}
-			h = checked(t, h, m)
-			compare(rt, h, slow)
-		}
+	rapid.Check(t, func(rt *rapid.T) { randomLife(t, rt) })
+}
+
+// FuzzLives lives the same from bytes.
+func FuzzLives(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rapid.MakeFuzz(func(rt *rapid.T) { randomLife(t, rt) })(t, data)
 	})
+}
+
+// randomLife lets things happen to a hold, and compares it after each with the
+// slow book.
+func randomLife(t *testing.T, rt *rapid.T) {
+	limit := rapid.Int64Range(1, 30).Draw(rt, "limit")
+	h := holdOf(limit, rapid.Int64Range(0, 6).Draw(rt, "guarantee"))
+	slow := &slowBook{guarantee: h.Guarantee, settleBy: end}
+	for range limit {
+		slow.coins = append(slow.coins, inHold)
+	}
+	now, names := soon, byte(0)
+	for range rapid.IntRange(1, 14).Draw(rt, "steps") {
+		if rapid.IntRange(0, 11).Draw(rt, "time passes") == 0 {
+			now = rapid.SampledFrom([]time.Time{now, end, late, end.Add(Grace), ages}).Draw(rt, "now")
+		}
+		var m move
+		switch rapid.IntRange(0, 5).Draw(rt, "move") {
+		case 0, 1, 2:
+			names++
+			c := at(rapid.SampledFrom([][16]byte{lunaTill, solTill}).Draw(rt, "till"), names, rapid.Int64Range(1, 20).Draw(rt, "total"))
+			switch rapid.IntRange(0, 9).Draw(rt, "known") {
+			case 0:
+				c = as(Cancelled, "", c)
+			case 1:
+				c = as(Rejected, "TIP_NOT_ALLOWED", c)
+			}
+			m = claimed(c, now)
+			slow.claim(c, now)
+		case 3, 4:
+			name := rapid.ByteRange(0, names).Draw(rt, "which")
+			m = cancelled(name, now)
+			slow.cancel(name, now)
+		default:
+			m = closed(now)
+			slow.pass(now)
+		}
+		h = checked(t, h, m)
+		compare(rt, h, slow)
+	}
 }
 
 func compare(t *rapid.T, h Hold, slow *slowBook) {
