@@ -31,7 +31,7 @@ func (d *Device) filled(ctx context.Context, rows []store.Item) ([]outbox.Item, 
 	for _, row := range rows {
 		it := outbox.Item{
 			Key: outbox.Key(row.ItemKey), Payment: row.Payment, Deadline: row.Deadline, Total: row.Total,
-			Currency: row.Currency, CreatedAt: row.CreatedAt, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
+			Currency: row.Currency, CreatedAt: row.CreatedAt, Stored: row.Stored, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
 		}
 		fill := d.fillAttempt
 		if d.business() {

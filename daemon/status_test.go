@@ -66,7 +66,7 @@ func TestStatusOfATill(t *testing.T) {
 			Backend: &devicev1.BackendStatus{
 				Url: "https://other.test", BundleEpoch: 1, BundleTime: stamp(b.self.Load().trust.SignedAt()),
 			},
-			Store: &devicev1.StoreStatus{Writable: true, Bytes: got.GetStore().GetBytes(), SchemaVersion: 2, LastSequence: 7},
+			Store: &devicev1.StoreStatus{Writable: true, Bytes: got.GetStore().GetBytes(), SchemaVersion: 3, LastSequence: 7},
 			Unsynced: []*devicev1.Unsynced{
 				{Currency: "USD", Count: 2, Amount: "26.00", Guaranteed: "10.00", AtRisk: "16.00"},
 			},

@@ -86,7 +86,7 @@ func TestFailedMigration(t *testing.T) {
 func readOnly(t *testing.T, s *Store) {
 	t.Helper()
 	st, err := s.Stats(t.Context())
-	if err != nil || st.Writable || st.Reason != MigrationFailed || st.SchemaVersion != 2 {
+	if err != nil || st.Writable || st.Reason != MigrationFailed || st.SchemaVersion != 3 {
 		t.Errorf("stats: %+v %v", st, err)
 	}
 	page, _, err := s.Sales(t.Context(), Filter{})
@@ -163,7 +163,7 @@ func TestBackup(t *testing.T) {
 	if err := s.Backup(t.Context(), filepath.Join(path, "below a file")); err == nil {
 		t.Error("below a file")
 	}
-	if st, err := s.Stats(t.Context()); err != nil || !st.Writable || st.SchemaVersion != 2 || st.Bytes < 4096 {
+	if st, err := s.Stats(t.Context()); err != nil || !st.Writable || st.SchemaVersion != 3 || st.Bytes < 4096 {
 		t.Errorf("stats: %+v %v", st, err)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/vipaso/vipasod/daemon/payment"
 )
 
-const itemColumns = `kind, request, payment, deadline, total, currency, created_at, tries, next_try, error`
+const itemColumns = `kind, request, payment, deadline, total, currency, created_at, stored, tries, next_try, error`
 
 func scanItem(r row) (Item, error) {
 	var i Item
 	err := r.Scan(&i.Kind, into{i.Request[:]}, into{i.Payment[:]}, clock{&i.Deadline}, &i.Total, &i.Currency,
-		clock{&i.CreatedAt}, &i.Tries, clock{&i.NextTry}, &i.Error)
+		clock{&i.CreatedAt}, &i.Stored, &i.Tries, clock{&i.NextTry}, &i.Error)
 	return i, err
 }
 
@@ -27,7 +27,7 @@ func (t *tx) handIn(i *Item) error {
 	}
 	t.head.outbox++
 	return t.exec(`INSERT INTO outbox (`+itemColumns+`) VALUES (`+marks(count(itemColumns))+`)`,
-		string(i.Kind), fixed(i.Request), fixed(i.Payment), ms(i.Deadline), i.Total, i.Currency, ms(i.CreatedAt), 0, 0, "")
+		string(i.Kind), fixed(i.Request), fixed(i.Payment), ms(i.Deadline), i.Total, i.Currency, ms(i.CreatedAt), t.head.changes, 0, 0, "")
 }
 
 // finish takes an item out of the outbox. With a Cancel the backend has
@@ -46,12 +46,13 @@ func (t *tx) finish(k ItemKey) error {
 
 const (
 	// The bound on deadline holds for all; with it the index gives the order.
-	queryDue  = `SELECT ` + itemColumns + ` FROM outbox WHERE deadline >= 0 AND next_try <= ? ORDER BY deadline, total DESC LIMIT ?`
+	queryDue  = `SELECT ` + itemColumns + ` FROM outbox WHERE deadline >= 0 AND next_try <= ? ORDER BY deadline, stored, total DESC LIMIT ?`
 	execRetry = `UPDATE outbox SET tries = ?, next_try = ?, error = ? WHERE kind = ? AND request = ?`
 )
 
 // DueItems returns at most limit items that may be tried at now, the earliest
-// deadline first and of equal ones the largest total.
+// deadline first, of equal ones the one that was stored first, and of those of
+// one change the largest total.
 func (s *Store) DueItems(ctx context.Context, now time.Time, limit int) ([]Item, error) {
 	ctx, err := s.enter(ctx)
 	if err != nil {

@@ -29,16 +29,17 @@ func names(items []Item, all ...string) []string {
 	return found
 }
 
-// TestDueItems: the earliest deadline first, of equal ones the most money,
-// and nothing before its time.
+// TestDueItems: the earliest deadline first, of equal ones what was stored
+// first, of one change the most money, and nothing before its time.
 func TestDueItems(t *testing.T) {
 	s := openAt(t, t.TempDir(), Customer)
-	all := []string{"late", "soon small", "soon large", "tried"}
+	all := []string{"late", "soon small", "soon large", "later larger", "tried"}
 	tried := item("tried", at(1), 1)
 	commit(t, s, &Change{Outbox: []Item{
 		item("late", at(900), 99_00), item("soon small", at(600), 1_00), item("soon large", at(600), 50_00), tried,
 	}})
-	tried.Tries, tried.NextTry, tried.Error = 3, at(60), "OFFLINE"
+	commit(t, s, &Change{Outbox: []Item{item("later larger", at(600), 90_00)}})
+	tried.Tries, tried.NextTry, tried.Error, tried.Stored = 3, at(60), "OFFLINE", 1
 	gone := item("gone", at(1), 1)
 	if err := s.Retry(t.Context(), []Item{tried, gone}); err != nil {
 		t.Fatal(err)
@@ -49,8 +50,8 @@ func TestDueItems(t *testing.T) {
 		limit int
 		want  []string
 	}{
-		{"one that was tried waits", at(59), 10, []string{"soon large", "soon small", "late"}},
-		{"until its time", at(60), 10, []string{"tried", "soon large", "soon small", "late"}},
+		{"one that was tried waits", at(59), 10, []string{"soon large", "soon small", "later larger", "late"}},
+		{"until its time", at(60), 10, []string{"tried", "soon large", "soon small", "later larger", "late"}},
 		{"at most as many as asked for", at(60), 2, []string{"tried", "soon large"}},
 	}
 	for _, tt := range tests {
@@ -69,7 +70,7 @@ func TestDueItems(t *testing.T) {
 	if err := s.DueAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.DueItems(t.Context(), at(0), 10); err != nil || len(got) != 4 || got[0].Tries != 3 {
+	if got, err := s.DueItems(t.Context(), at(0), 10); err != nil || len(got) != 5 || got[0].Tries != 3 {
 		t.Errorf("all made due: %v %+v", err, got)
 	}
 }
@@ -88,6 +89,7 @@ func TestHandInAgain(t *testing.T) {
 	again.CreatedAt, again.Tries, again.NextTry, again.Error = at(50), 7, at(700), "ignored"
 	commit(t, s, &Change{Outbox: []Item{again}})
 	want := item("one", at(800), 6_00)
+	want.Stored = 1
 	if got, err := s.DueItems(t.Context(), at(0), 10); err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("handed in again: %v\n got %+v\nwant %+v", err, got, want)
 	}

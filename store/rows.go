@@ -153,6 +153,7 @@ type Item struct {
 	Total     int64     // minor units
 	Currency  string
 	CreatedAt time.Time
+	Stored    int64 // place in the order of storing; Commit's to fill in
 	// Set by the syncer after a try; zero at first.
 	Tries   int
 	NextTry time.Time

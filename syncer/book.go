@@ -17,7 +17,7 @@ type Book interface {
 	Credentials(ctx context.Context) (Credentials, error)
 
 	// Due returns at most limit items whose NextTry is not after now, the
-	// earliest deadline first and of equal ones the largest.
+	// earliest deadline first and of equal ones the one that was stored first.
 	Due(ctx context.Context, now time.Time, limit int) ([]outbox.Item, error)
 
 	// Judge applies a verified verdict on an item: the payment's state, its

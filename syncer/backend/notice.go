@@ -4,22 +4,19 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/preauth/ledger"
 )
 
 // noticesMax is how many changed verdicts one answer carries. A device that
 // gets that many asks again.
 const noticesMax = 100
 
-// notify leaves word of a verdict that replaced another for the devices of the
-// till and of the customer. CANCELLED is last, so that it does not replace
-// itself; without a claim nothing else can have stood before.
-func (t Tx) notify(r request, seq int64, replaced verdict) error {
-	if replaced.outcome == ledger.Cancelled {
-		return nil
-	}
-	c, _, err := t.claim(r.hash)
-	if err != nil {
+// notify leaves word of a verdict for the devices of the till and of the
+// customer, who may ask no more: it replaced another, or it is CANCELLED, which
+// can come when a customer has long given up asking. Without a claim nobody
+// knows who the customer is, and no money has moved.
+func (t Tx) notify(r request, seq int64) error {
+	c, claimed, err := t.claim(r.hash)
+	if err != nil || !claimed {
 		return err
 	}
 	payer, err := t.payerOf(c)
@@ -48,8 +45,7 @@ func (t Tx) payerOf(c claim) (preauth.ID, error) {
 	return preauth.ID(charge.Body.CustomerDeviceId), nil
 }
 
-// noticesOf returns the verdicts that replaced others on a device's payments
-// after that number, oldest first, and the number to go on from. Those that
+// noticesOf returns the verdicts that were noted for a device after that number, oldest first, and the number to go on from. Those that
 // were replaced in turn are left out. A number that the books have not reached
 // is of books that are no more: they were put back from a backup, and the
 // device reads from the beginning.

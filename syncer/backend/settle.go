@@ -262,8 +262,8 @@ func (s *Server) judge(t Tx, hash preauth.Hash, v verdict, at time.Time) error {
 	v.bytes = signed.Bytes
 	s.log.InfoContext(t.ctx, "verdict", "payment", r.payment, "outcome", v.outcome, "reason", v.reason)
 	seq, err := t.putVerdict(v)
-	if err != nil || !is {
+	if err != nil || !is && v.outcome != ledger.Cancelled {
 		return err
 	}
-	return t.notify(r, seq, stands)
+	return t.notify(r, seq)
 }

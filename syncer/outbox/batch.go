@@ -22,8 +22,10 @@ type Batch struct {
 }
 
 // Compose makes a batch of items that are due, in any order: the request
-// with the earliest deadline first and of equal ones the largest, a Cancel
-// never behind a claim of its request. What does not fit is left for the
+// with the earliest deadline first, of equal ones the one that was stored
+// first, then the largest, and a Cancel never behind a claim of its request.
+// Claims on one pre-authorization have one deadline, and each till counted
+// what was left of the guarantee in the order in which it stored them. What does not fit is left for the
 // next batch; the first item always fits.
 func Compose(due []Item) Batch {
 	var b Batch
@@ -64,7 +66,7 @@ func order(items []Item) []Item {
 }
 
 func urgency(a, b Item) int {
-	return cmp.Or(a.Deadline.Compare(b.Deadline), cmp.Compare(b.Total, a.Total))
+	return cmp.Or(a.Deadline.Compare(b.Deadline), cmp.Compare(a.Stored, b.Stored), cmp.Compare(b.Total, a.Total))
 }
 
 func rank(it Item) int {

@@ -20,6 +20,12 @@ func in(it Item, hours int, total int64) Item {
 	return it
 }
 
+// at is the item as the device stored it in that place.
+func (it Item) at(stored int64) Item {
+	it.Stored = stored
+	return it
+}
+
 // names tells items of up to nine deals apart.
 func names(t *testing.T, items []Item, deals []deal) string {
 	t.Helper()
@@ -40,7 +46,9 @@ func TestWhatGoesFirst(t *testing.T) {
 	}{
 		{"nothing of nothing", nil, "", ""},
 		{"the earliest deadline", []Item{in(deals[0].claim(), 9, 1), in(deals[1].claim(), 3, 1)}, "claim 1, claim 0", ""},
-		{"of equal deadlines the largest", []Item{in(deals[0].claim(), 3, 100), in(deals[1].claim(), 3, 900)}, "claim 1, claim 0", ""},
+		{"of equal deadlines the oldest", []Item{in(deals[0].claim(), 3, 900).at(8), in(deals[1].claim(), 3, 100).at(7)}, "claim 1, claim 0", ""},
+		{"of those stored at once the largest", []Item{in(deals[0].claim(), 3, 100).at(7), in(deals[1].claim(), 3, 900).at(7)}, "claim 1, claim 0", ""},
+		{"the deadline before the age", []Item{in(deals[0].claim(), 9, 1).at(1), in(deals[1].claim(), 3, 1).at(2)}, "claim 1, claim 0", ""},
 		{"the deadline before the size", []Item{in(deals[0].claim(), 9, 900), in(deals[1].claim(), 3, 1)}, "claim 1, claim 0", ""},
 		{"a Cancel before its claim", []Item{in(deals[0].claim(), 3, 9), in(deals[0].cancel(), 3, 9)}, "cancel 0, claim 0", ""},
 		{"a Cancel before its claim, however late it is due", []Item{in(deals[0].claim(), 3, 9), in(deals[1].claim(), 4, 9), in(deals[0].cancel(), 9, 1)}, "cancel 0, claim 0, claim 1", ""},

@@ -32,6 +32,7 @@ type Item struct {
 	Total     int64     // minor units; only for the order of sending
 	Currency  string
 	CreatedAt time.Time
+	Stored    int64 // place in the order in which the device stored its items
 
 	Tries   int       // answers that left it here
 	NextTry time.Time // not before

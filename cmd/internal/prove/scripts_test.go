@@ -34,12 +34,12 @@ func TestScripts(t *testing.T) {
 		{"void with a voucher outstanding", allHonest, 12_00, 0, voided},
 		{"a till signs Receipt and Cancel, the headroom is spent elsewhere", rogueSol, 20_00, 0, receiptAndCancel},
 		{"a cloned wallet with unequal counters", rogueEve, 10_00, 5_00, cloned},
-		{"a guarantee is for all vouchers of a till together", rogueEve, 10_00, 5_00, func(s *script) {
+		{"a guarantee goes to vouchers in the order in which the till stored them", rogueEve, 10_00, 5_00, func(s *script) {
 			s.guarantee(5_00)
 			p := s.purse(10_00)
 			s.spend(s.luna(), p, 10_00, 1)
 			s.spend(s.sol(), p, 4_00, 2) // guaranteed in full
-			s.spend(s.sol(), p, 9_00, 3) // is handed in first and takes it all
+			s.spend(s.sol(), p, 9_00, 3) // is larger, and handed in last
 			s.sync(s.luna())
 			s.sync(s.sol())
 		}},

@@ -65,7 +65,7 @@ func begin(o owner, refresh, haste bool) error {
 	for _, row := range rows {
 		it := outbox.Item{
 			Key: outbox.Key(row.ItemKey), Payment: row.Payment, Deadline: row.Deadline, Total: row.Total,
-			Currency: row.Currency, CreatedAt: row.CreatedAt, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
+			Currency: row.Currency, CreatedAt: row.CreatedAt, Stored: row.Stored, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
 		}
 		if err := o.fill(&it); err != nil {
 			return d.w.check.broken("%s: outbox item %s cannot be handed in: %v", d.name, it.Key.Kind, err)

@@ -1,6 +1,6 @@
 -- +goose Up
--- Verdicts that replaced others, for the devices whose payment it was: they
--- have had an answer, and would not ask again.
+-- Verdicts for devices that may not ask any more: what replaced an earlier
+-- verdict, and what cancelled a payment.
 CREATE TABLE notices (
   device_id   BLOB NOT NULL REFERENCES devices (id),
   verdict_seq INTEGER NOT NULL REFERENCES verdicts (seq),
