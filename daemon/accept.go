@@ -148,22 +148,12 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 	if err != nil || !a.Attempt.Voucher.Zero() {
 		return a, payment.Effects{}, err
 	}
-	e, err := d.exposure(ctx, who)
-	if err != nil {
-		return a, payment.Effects{}, err
-	}
-	total := a.Amount + q.tip
 	auth, signed, hash, err := d.draw(ctx, who, r, ins, q.tip)
 	if err != nil {
 		return a, payment.Effects{}, err
 	}
 	charge := auth.Cert.Zero()
-	if !charge {
-		if err := e.Check(a.Currency, total); err != nil {
-			return a, payment.Effects{}, err
-		}
-	}
-	guaranteed, err := d.guaranteedAt(ctx, auth, a.Business, total)
+	guaranteed, err := d.guaranteedAt(ctx, auth, a.Business, a.Amount+q.tip)
 	if err != nil {
 		return a, payment.Effects{}, err
 	}
@@ -211,12 +201,28 @@ func (d *Device) draw(ctx context.Context, who *self, r preauth.Request, ins sto
 		})
 		return preauth.Authorization{}, c.Bytes, c.Hash, err
 	}
+	if err := d.mayPay(ctx, who, r, tip); err != nil {
+		return preauth.Authorization{}, nil, preauth.Hash{}, err
+	}
 	body, err := auth.Draw(r, tip, d.now())
 	if err != nil {
 		return preauth.Authorization{}, nil, preauth.Hash{}, err
 	}
 	v, err := preauth.Sign(d.opt.Keys.Signing, body)
 	return auth, v.Bytes, v.Hash, err
+}
+
+// mayPay says which limit keeps the device from paying a request, before it
+// signs anything.
+func (d *Device) mayPay(ctx context.Context, who *self, r preauth.Request, tip int64) error {
+	e, err := d.exposure(ctx, who)
+	if err != nil {
+		return err
+	}
+	var unread error
+	e.With = d.dealings(ctx, preauth.ID(r.Body.BusinessDeviceId), r.Body.Currency, &unread)
+	err = e.Check(r.Body.Currency, r.Body.Amount+tip)
+	return errors.Join(unread, err)
 }
 
 // bind fetches a pre-authorization that can pay this request only, if the

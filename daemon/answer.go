@@ -132,7 +132,7 @@ func (v voucherAnswer) judge(ctx context.Context, d *Device, who *self, _ *payer
 	}
 	ask.VoucherBytes, ask.CertBytes = v.voucher, v.cert
 	ask.Preauth, ask.Counter = preauth.ID(ok.Cert.Body.PreauthId), ok.Voucher.Body.Counter
-	ask.Total, ask.Guaranteed, ask.StoredAt = ok.Total, ok.Guaranteed, time.Now()
+	ask.Total, ask.Guaranteed, ask.StoredAt = ok.Total, ok.Guaranteed, d.now()
 	in := payment.BusinessInput{
 		Event: payment.Paid, Request: ask.Request, Voucher: ok.Voucher.Hash,
 		Tip: ok.Voucher.Body.Tip, Guaranteed: ok.Guaranteed,
@@ -198,6 +198,7 @@ func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (*facts, e
 	f := &facts{Till: preauth.Till{
 		Trust: who.trust, Now: d.now(), Request: r, Customer: ask.Customer, Cancelled: ask.Cancel != "", Exposure: exposure,
 	}}
+	f.Exposure.With = d.dealings(ctx, ask.Customer, ask.Currency, &f.unread)
 	f.Seen = func(id preauth.ID, counter uint32) (preauth.Hash, bool) {
 		h, ok, err := d.store.VoucherSeen(ctx, id, counter)
 		f.unread = errors.Join(f.unread, err)

@@ -28,6 +28,8 @@ const (
 	methodEnroll       = "Enroll"
 	methodComplete     = "CompleteEnrollment"
 	methodLogout       = "Logout"
+	methodAllow        = "Allow"
+	methodEndAllowance = "EndAllowance"
 	methodLogLevel     = "SetLogLevel"
 	methodConditions   = "SetConditions"
 	methodDropLink     = "DropLink"

@@ -13,6 +13,7 @@ type clock struct {
 	mu    sync.Mutex
 	floor time.Time // at set
 	set   time.Time // carries a monotonic reading
+	heard time.Time // when the backend last answered, by its own clock
 	// skew is how far the wall clock may stand behind the floor unnoticed.
 	// Zero means regressed.
 	skew time.Duration
@@ -21,7 +22,9 @@ type clock struct {
 // regressed is how far a clock may stand behind another unnoticed.
 const regressed = 5 * time.Minute
 
-func newClock(floor time.Time) *clock { return &clock{floor: floor, set: time.Now()} }
+func newClock(floor, heard time.Time) *clock {
+	return &clock{floor: floor, set: time.Now(), heard: heard}
+}
 
 // Floor returns the present floor.
 func (c *clock) Floor() time.Time {
@@ -58,8 +61,16 @@ func (c *clock) Hear(backend time.Time) (lowered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.now()
-	c.floor, c.set = backend, time.Now()
+	c.floor, c.set, c.heard = backend, time.Now(), backend
 	return backend.Add(regressed).Before(before)
+}
+
+// LastHeard returns when the backend last answered, by its own clock; zero for
+// never.
+func (c *clock) LastHeard() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard
 }
 
 // Raise moves the floor up to a time that a backend signed for somebody else.

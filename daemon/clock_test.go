@@ -11,7 +11,7 @@ import (
 func TestClockFloorRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead := time.Now().Add(time.Hour)
-		c := newClock(ahead)
+		c := newClock(ahead, time.Time{})
 		<-time.After(10 * time.Minute)
 		if want := ahead.Add(10 * time.Minute); !c.Floor().Equal(want) || !c.Now().Equal(want) {
 			t.Errorf("floor %s, now %s, want %s", c.Floor(), c.Now(), want)
@@ -24,7 +24,7 @@ func TestClockFloorRuns(t *testing.T) {
 func TestClockWallDoesNotFeedTheFloor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		behind := time.Now().Add(-time.Hour)
-		c := newClock(behind)
+		c := newClock(behind, time.Time{})
 		<-time.After(time.Minute)
 		if !c.Now().Equal(time.Now()) {
 			t.Errorf("now %s, want the wall clock's %s", c.Now(), time.Now())
@@ -37,7 +37,7 @@ func TestClockWallDoesNotFeedTheFloor(t *testing.T) {
 
 func TestClockWithoutFloor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClock(time.Time{})
+		c := newClock(time.Time{}, time.Time{})
 		<-time.After(time.Minute)
 		if !c.Floor().IsZero() || !c.Now().Equal(time.Now()) || c.Regressed() {
 			t.Errorf("floor %s, now %s, regressed %v", c.Floor(), c.Now(), c.Regressed())
@@ -53,7 +53,7 @@ func TestClockRegressed(t *testing.T) {
 		}{
 			{-time.Hour, false}, {0, false}, {5 * time.Minute, false}, {5*time.Minute + 1, true}, {time.Hour, true},
 		} {
-			if got := newClock(time.Now().Add(tt.floor)).Regressed(); got != tt.want {
+			if got := newClock(time.Now().Add(tt.floor), time.Time{}).Regressed(); got != tt.want {
 				t.Errorf("wall clock %s behind: %v", tt.floor, got)
 			}
 		}
@@ -71,7 +71,7 @@ func TestClockHear(t *testing.T) {
 			{time.Hour, false}, {0, false}, {-5 * time.Minute, false}, {-5*time.Minute - 1, true},
 		} {
 			floor := time.Now().Add(24 * time.Hour)
-			c := newClock(floor)
+			c := newClock(floor, time.Time{})
 			if got := c.Hear(floor.Add(tt.heard)); got != tt.lowered {
 				t.Errorf("%s from the floor: lowered %v", tt.heard, got)
 			}
@@ -86,7 +86,7 @@ func TestClockHear(t *testing.T) {
 func TestClockRaise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		floor := time.Now()
-		c := newClock(floor)
+		c := newClock(floor, time.Time{})
 		c.Raise(floor.Add(-time.Hour))
 		if !c.Floor().Equal(floor) {
 			t.Errorf("lowered to %s", c.Floor())

@@ -104,11 +104,15 @@ func New(ctx context.Context, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	heard, err := o.Store.Heard(ctx)
+	if err != nil {
+		return nil, err
+	}
 	id, err := o.Store.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.hub, d.clock, d.ears, d.passing = newHub(o.Store, head), newClock(floor), newEars(o.Radio), newPassing()
+	d.hub, d.clock, d.ears, d.passing = newHub(o.Store, head), newClock(floor, heard), newEars(o.Radio), newPassing()
 	d.clock.skew = o.ClockSkew
 	who, err := d.whoIs(id)
 	if err != nil {
@@ -163,6 +167,7 @@ func (d *Device) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return d.relay(ctx) })
 	g.Go(func() error { return d.watchClock(ctx) })
+	g.Go(func() error { return d.watchAllowances(ctx) })
 	g.Go(func() error { return d.unlock(ctx) })
 	if d.business() {
 		g.Go(func() error { return d.till.run(ctx) })
@@ -260,6 +265,7 @@ func (d *Device) commitAs(ctx context.Context, c *store.Change, who *self) error
 	if c.Floor.IsZero() {
 		c.Floor = d.clock.Floor()
 	}
+	c.Heard = d.clock.LastHeard()
 	if err := d.judged(d.store.Commit(context.WithoutCancel(ctx), c)); err != nil {
 		return err
 	}
@@ -319,23 +325,6 @@ func (d *Device) stillIs(before *self) error {
 // same reports whether a and b are one device of one backend.
 func (a *self) same(b *self) bool {
 	return a.shares(b.trust) && bytes.Equal(a.cert.Body.GetDeviceId(), b.cert.Body.GetDeviceId())
-}
-
-// exposure is what the device has out unsettled, against its limits.
-func (d *Device) exposure(ctx context.Context, who *self) (preauth.Exposure, error) {
-	unsettled, _, _, err := d.store.Unsettled(ctx)
-	if err != nil {
-		return preauth.Exposure{}, err
-	}
-	e := preauth.Exposure{
-		Limits: preauth.LimitsOf(who.cert.Body, d.opt.Limits, nil, d.now(), d.clock.Floor()),
-		Totals: make(map[string]int64, len(unsettled)),
-	}
-	for _, u := range unsettled {
-		e.Totals[u.Currency] = u.Total
-		e.Count += u.Count
-	}
-	return e, nil
 }
 
 // report logs a state change, once, as one line.

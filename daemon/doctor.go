@@ -182,12 +182,16 @@ func (d *Device) checkClock(context.Context) finding {
 	return judgeClock(d.clock, d.sync.State().Online)
 }
 
-func (d *Device) checkBundle(context.Context) finding {
+func (d *Device) checkBundle(ctx context.Context) finding {
 	who := d.self.Load()
 	if !who.Enrolled() {
 		return fine("none before the device is enrolled")
 	}
-	return judgeBundle(who.trust, d.business(), d.now())
+	l, err := d.limitsOf(ctx, who)
+	if err != nil {
+		return broken(err)
+	}
+	return judgeBundle(who.trust, d.business(), l, d.now())
 }
 
 // outboxLook is how many items of the outbox the doctor reads.

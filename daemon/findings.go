@@ -21,6 +21,9 @@ const (
 	diskWarn = 100e6   // bytes left on the disk
 	diskFail = 8 << 20 // less, and the store takes no writes
 	headroom = 5       // the share of a limit that should be left: a fifth
+	// bundleOld is when a till should hear the backend again soon; at
+	// preauth.BundleMaxAge it has to.
+	bundleOld = 48 * time.Hour
 )
 
 // farFuture is after every time that the store holds.
@@ -118,7 +121,7 @@ func judgeClock(c *clock, online bool) finding {
 	return fine("agrees with the backend's time")
 }
 
-func judgeBundle(t preauth.Trust, business bool, now time.Time) finding {
+func judgeBundle(t preauth.Trust, business bool, l preauth.Limits, now time.Time) finding {
 	age := now.Sub(t.SignedAt())
 	const next = "Connect a network for a moment: `vipasoctl sync now`."
 	switch {
@@ -126,6 +129,8 @@ func judgeBundle(t preauth.Trust, business bool, now time.Time) finding {
 		return fine("epoch %d, %s old", t.Epoch(), span(age))
 	case age <= preauth.BundleMaxAge:
 		return warning(catalogue.BundleStale, "epoch %d, %s old: in %s this till takes no offline payments", t.Epoch(), span(age), span(preauth.BundleMaxAge-age)).to(next)
+	case age <= l.BundleMaxAge():
+		return warning(catalogue.BundleStale, "epoch %d, %s old, which somebody has allowed: every offline payment is at risk", t.Epoch(), span(age)).to(next)
 	}
 	return failed(catalogue.BundleStale, "epoch %d, %s old: this till takes no offline payments", t.Epoch(), span(age)).to(next)
 }
@@ -164,9 +169,9 @@ func judgeOutbox(n int, items []store.Item, now time.Time) finding {
 
 // judgeLimits says how much of each limit is in use.
 func judgeLimits(e preauth.Exposure) finding {
-	if err := withinLimits(e, money.Amount{}); err != nil {
-		reason, _ := reasonOf(err)
-		return failed(reason, "%v", err)
+	if over := overLimits(e, money.Amount{}); len(over) > 0 {
+		reason, _ := reasonOf(over[0])
+		return failed(reason, "%v", over[0])
 	}
 	parts := []string{fmt.Sprintf("%d of %d payments", e.Count, e.Limits.CountMax)}
 	near := reaches(e.Count, e.Limits.CountMax)

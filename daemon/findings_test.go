@@ -115,7 +115,7 @@ func TestJudgeCertificate(t *testing.T) {
 
 func TestJudgeClock(t *testing.T) {
 	heard := func(ahead time.Duration) *clock {
-		return newClock(time.Now().Add(-ahead))
+		return newClock(time.Now().Add(-ahead), time.Time{})
 	}
 	for _, tt := range []struct {
 		name   string
@@ -124,7 +124,7 @@ func TestJudgeClock(t *testing.T) {
 		want   devicev1.CheckResult
 		reason string
 	}{
-		{"no backend yet", newClock(time.Time{}), false, isOK, ""},
+		{"no backend yet", newClock(time.Time{}, time.Time{}), false, isOK, ""},
 		{"agrees", heard(0), true, isOK, ""},
 		{"four minutes behind", heard(-4 * time.Minute), true, isOK, ""},
 		{"six minutes behind", heard(-6 * time.Minute), true, isWarning, catalogue.ClockRegressed},
@@ -144,18 +144,21 @@ func TestJudgeBundle(t *testing.T) {
 		name     string
 		age      time.Duration
 		business bool
+		allowed  bool
 		want     looks
 	}{
-		{"fresh", time.Minute, true, looks{isOK, "", "epoch 7, 1m old"}},
-		{"two days old", 48 * time.Hour, true, looks{isOK, "", "epoch 7, 2d old"}},
-		{"over two days old", 49 * time.Hour, true, looks{isWarning, catalogue.BundleStale, "epoch 7, 2d old: in 23h this till takes no offline payments"}},
-		{"three days old", 72 * time.Hour, true, looks{isWarning, catalogue.BundleStale, "epoch 7, 3d old: in 0s this till takes no offline payments"}},
-		{"too old", 72*time.Hour + time.Millisecond, true, looks{isFailed, catalogue.BundleStale, "epoch 7, 3d old: this till takes no offline payments"}},
-		{"a customer judges nobody by it", 500 * time.Hour, false, looks{isOK, "", "epoch 7, 20d old"}},
+		{"fresh", time.Minute, true, false, looks{isOK, "", "epoch 7, 1m old"}},
+		{"two days old", 48 * time.Hour, true, true, looks{isOK, "", "epoch 7, 2d old"}},
+		{"over two days old", 49 * time.Hour, true, false, looks{isWarning, catalogue.BundleStale, "epoch 7, 2d old: in 23h this till takes no offline payments"}},
+		{"three days old", 72 * time.Hour, true, true, looks{isWarning, catalogue.BundleStale, "epoch 7, 3d old: in 0s this till takes no offline payments"}},
+		{"too old", 72*time.Hour + time.Millisecond, true, false, looks{isFailed, catalogue.BundleStale, "epoch 7, 3d old: this till takes no offline payments"}},
+		{"older than that, and allowed", 100 * time.Hour, true, true, looks{isWarning, catalogue.BundleStale, "epoch 7, 4d old, which somebody has allowed: every offline payment is at risk"}},
+		{"too old for anybody to allow", 168*time.Hour + time.Millisecond, true, true, looks{isFailed, catalogue.BundleStale, "epoch 7, 7d old: this till takes no offline payments"}},
+		{"a customer judges nobody by it", 500 * time.Hour, false, false, looks{isOK, "", "epoch 7, 20d old"}},
 	} {
 		var trust preauth.Trust
 		trust.Bundle.Body = &peerv1.TrustBundle{Epoch: 7, ServerTimeMs: noon.Add(-tt.age).UnixMilli()}
-		wantFinding(t, tt.name, judgeBundle(trust, tt.business, noon), tt.want)
+		wantFinding(t, tt.name, judgeBundle(trust, tt.business, preauth.Limits{StaleBundle: tt.allowed}, noon), tt.want)
 	}
 }
 

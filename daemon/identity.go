@@ -71,6 +71,9 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	}
 	if !before.shares(next.trust) {
 		c.VerdictsTo = new(int64) // another backend numbers otherwise
+		if err := d.endAll(ctx, c); err != nil {
+			return err
+		}
 	}
 	if err := d.become(ctx, id, c); err != nil {
 		return err
@@ -109,11 +112,12 @@ func (d *Device) logout(ctx context.Context, call store.Call, force bool) error 
 			return err
 		}
 	}
-	was := d.self.Load()
-	if err := d.become(ctx, store.Identity{Locked: was.Locked, VoidUntil: was.VoidUntil}, &store.Change{
-		Call:   &call,
-		Events: []*paymentv1.Event{deviceEvent("LOGGED_OUT", "")},
-	}); err != nil {
+	was, c := d.self.Load(), &store.Change{Call: &call}
+	if err := d.endAll(ctx, c); err != nil {
+		return err
+	}
+	c.Events = append(c.Events, deviceEvent("LOGGED_OUT", ""))
+	if err := d.become(ctx, store.Identity{Locked: was.Locked, VoidUntil: was.VoidUntil}, c); err != nil {
 		return err
 	}
 	d.endSessions()
@@ -220,7 +224,7 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 	if t := r.Trust; t.Epoch() > who.trust.Epoch() || t.Epoch() == who.trust.Epoch() && t.SignedAt().After(who.trust.SignedAt()) {
 		id = who.with(t, c)
 	}
-	c.VerdictsTo = &r.VerdictsTo
+	c.VerdictsTo, c.Told = &r.VerdictsTo, toldRows(r.Told)
 	for _, it := range r.Unjudged {
 		c.Outbox = append(c.Outbox, store.Item{
 			ItemKey: store.ItemKey(it.Key), Payment: it.Payment, Deadline: it.Deadline,
@@ -238,7 +242,11 @@ func (d *Device) Report(ctx context.Context) (syncer.Report, error) {
 		return syncer.Report{}, err
 	}
 	_, end, err := d.journalEnd(ctx)
-	return syncer.Report{VerdictsAfter: after, JournalHead: end.GetHead()}, err
+	if err != nil {
+		return syncer.Report{}, err
+	}
+	allowed, err := d.untold(ctx)
+	return syncer.Report{VerdictsAfter: after, JournalHead: end.GetHead(), Allowances: allowed}, err
 }
 
 // Renewed takes fresh certificates for the same keys.

@@ -78,7 +78,10 @@ func (b *bench) sold(n int, state payment.State) store.Sale {
 			Customer: namedID("phone"), RequestBytes: r.Bytes, VoucherBytes: v.Bytes, CertBytes: []byte{1},
 			Preauth: namedID("preauth"), Counter: uint32(n + 1), Total: 13_00, Guaranteed: 5_00, Currency: "USD", CreatedAt: at, StoredAt: at,
 		}
-		s.Winner, s.Tip, s.Guaranteed = r.Hash, 1_00, 5_00
+		if state == payment.Awaiting { // nothing is guaranteed before the verdict
+			ask.Guaranteed = 0
+		}
+		s.Winner, s.Tip, s.Guaranteed = r.Hash, 1_00, ask.Guaranteed
 		c.Asks = []store.Ask{ask}
 		c.Events = append(c.Events, b.saleEvents(s, ask, []payment.Note{{Kind: payment.NoteSuccessful}})...)
 		if state == payment.Provisional || state == payment.Awaiting || state == payment.Cancelled {

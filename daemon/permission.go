@@ -14,6 +14,8 @@ import (
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // callerRole is what a caller may do. Each role includes those before it.
@@ -115,6 +117,19 @@ func callerOf(ctx context.Context) peerUser {
 		}
 	}
 	return peerUser{uid: nobody, role: stranger}
+}
+
+// personMax is how many bytes of a user's name are told to the backend.
+const personMax = 64
+
+// name is what the system calls the user, or else its number.
+func (u peerUser) name() string {
+	number := strconv.FormatUint(uint64(u.uid), 10)
+	name, _ := system{}.user(number)
+	if name == "" || preauth.CheckLine(name, personMax) != nil {
+		return "uid " + number
+	}
+	return name
 }
 
 // roles says what unix users and groups may do.

@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
@@ -79,12 +77,14 @@ func (d *Device) obstacles(ctx context.Context, amount money.Amount) ([]error, e
 	if err != nil {
 		return found, nil // nothing else can be judged
 	}
-	note(bundleFresh(who.trust, d.now()))
 	e, err := d.exposure(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	note(withinLimits(e, amount))
+	if d.business() { // a customer device judges nobody by the age of its bundle
+		note(who.trust.CheckAge(e.Limits, d.now()))
+	}
+	found = append(found, overLimits(e, amount)...)
 	if d.business() {
 		return found, nil
 	}
@@ -131,33 +131,6 @@ func (d *Device) clockPlausible() error {
 		return nil
 	}
 	return fmt.Errorf("it is at least %s: %w", d.clock.Floor().UTC().Format(time.RFC3339), errClock)
-}
-
-// bundleFresh says whether the trust bundle is too old to judge others.
-func bundleFresh(t preauth.Trust, now time.Time) error {
-	if age := now.Sub(t.SignedAt()); age > preauth.BundleMaxAge {
-		return fmt.Errorf("%s old: %w", age.Truncate(time.Minute), preauth.ErrBundleStale)
-	}
-	return nil
-}
-
-// withinLimits says which limit keeps the device from a payment of an amount,
-// or from any.
-func withinLimits(e preauth.Exposure, amount money.Amount) error {
-	if amount.Currency != "" {
-		return e.Check(amount.Currency, max(1, amount.Minor))
-	}
-	var first error = fmt.Errorf("no currency is allowed: %w", preauth.ErrLimitPayment)
-	for i, currency := range slices.Sorted(maps.Keys(e.Limits.Currencies)) {
-		err := e.Check(currency, 1)
-		if err == nil {
-			return nil
-		}
-		if i == 0 {
-			first = err
-		}
-	}
-	return first
 }
 
 // spendable returns what the device may draw on, as the tills will see it.

@@ -113,6 +113,31 @@ func (s *deviceService) SetLogLevel(ctx context.Context, req *devicev1.SetLogLev
 	return &devicev1.SetLogLevelResponse{Level: s.level.name()}, nil
 }
 
+// Allow implements devicev1.DeviceServiceServer.
+func (s *deviceService) Allow(ctx context.Context, req *devicev1.AllowRequest) (*devicev1.AllowResponse, error) {
+	call, err := newCall(methodAllow, req)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.d.allow(ctx, call, callerOf(ctx).name(), req)
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.AllowResponse{Allowance: allowanceProto(a)}, nil
+}
+
+// EndAllowance implements devicev1.DeviceServiceServer.
+func (s *deviceService) EndAllowance(ctx context.Context, req *devicev1.EndAllowanceRequest) (*devicev1.EndAllowanceResponse, error) {
+	call, err := newCall(methodEndAllowance, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.d.endAllowance(ctx, call, callerOf(ctx).name(), kindOf(req.GetKind())); err != nil {
+		return nil, err
+	}
+	return &devicev1.EndAllowanceResponse{}, nil
+}
+
 // ScanRadio implements devicev1.DeviceServiceServer. Each address is told
 // once. A till that looks for customers meanwhile is not disturbed.
 func (s *deviceService) ScanRadio(req *devicev1.ScanRadioRequest, stream grpc.ServerStreamingServer[devicev1.ScanRadioResponse]) error {

@@ -104,6 +104,10 @@ func deviceCalls(ctx context.Context, c devicev1.DeviceServiceClient) map[string
 		"CarrySealed": func() (any, error) {
 			return c.CarrySealed(ctx, &devicev1.CarrySealedRequest{Sealed: []byte{1}})
 		},
+		"Allow": func() (any, error) { return c.Allow(ctx, allowing("allow", ownLimits, time.Hour)) },
+		"EndAllowance": func() (any, error) {
+			return c.EndAllowance(ctx, &devicev1.EndAllowanceRequest{RequestId: namedID("end").String(), Kind: ownLimits})
+		},
 		"ScanRadio": func() (any, error) {
 			return firstFrom(c.ScanRadio(ctx, &devicev1.ScanRadioRequest{For: durationpb.New(time.Second)}))
 		},
@@ -171,7 +175,7 @@ func TestDeviceServiceBeforeEnrollment(t *testing.T) {
 	b.change(deviceChange("LOGGED_OUT"))
 	wantOutcomes(t, outcomes(t, b), map[string]string{
 		"Enroll": "InvalidArgument FIELD_INVALID", "CompleteEnrollment": "InvalidArgument FIELD_INVALID", // no PEM
-		"SyncNow":      "FailedPrecondition NOT_ENROLLED",
+		"SyncNow": "FailedPrecondition NOT_ENROLLED", "Allow": "FailedPrecondition NOT_ENROLLED",
 		"SealPayments": "FailedPrecondition NOT_ENROLLED", "CarrySealed": "FailedPrecondition NOT_ENROLLED",
 		"GetTrust": "FailedPrecondition NOT_ENROLLED",
 	})
@@ -184,6 +188,7 @@ func TestDeviceServiceOfAStoreWithoutWrites(t *testing.T) {
 	wantOutcomes(t, outcomes(t, b), map[string]string{
 		"Enroll": "FailedPrecondition MIGRATION_FAILED", "CompleteEnrollment": "FailedPrecondition MIGRATION_FAILED",
 		"Logout": "FailedPrecondition MIGRATION_FAILED", "SyncNow": "FailedPrecondition MIGRATION_FAILED",
+		"Allow": "FailedPrecondition MIGRATION_FAILED", "EndAllowance": "FailedPrecondition MIGRATION_FAILED",
 		"CarrySealed": "Unavailable OFFLINE", // the backend of this test; the store has no part in it
 	})
 	st := statusOf(t, b)

@@ -7,7 +7,6 @@ import (
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 
 	"github.com/vipaso/vipasod/daemon/catalogue"
-	"github.com/vipaso/vipasod/preauth"
 )
 
 const (
@@ -16,9 +15,6 @@ const (
 	// settlesWithin is how long a backend that answers may take to judge a
 	// payment before somebody should look.
 	settlesWithin = 10 * time.Minute
-	// bundleOld is when a till should hear the backend again soon; at
-	// preauth.BundleMaxAge it has to.
-	bundleOld = 48 * time.Hour
 )
 
 // situation is what the next step for people depends on.
@@ -32,7 +28,8 @@ type situation struct {
 	radio  string // why it cannot be used, a reason; empty if it can
 
 	regressed bool // the wall clock
-	bundleAge time.Duration
+	stale     bool // the till's trust bundle
+	horizon   horizon
 
 	online   bool
 	unsynced int64     // payments
@@ -67,7 +64,7 @@ func (s situation) stopped() string {
 		return nextOf(s.locked)
 	case s.radio != "":
 		return nextOf(s.radio)
-	case s.business && s.bundleAge > preauth.BundleMaxAge:
+	case s.stale:
 		return nextOf(catalogue.BundleStale)
 	case s.full != "":
 		return nextOf(s.full)
@@ -84,8 +81,10 @@ func (s situation) stopsSoon() string {
 		return fmt.Sprintf("the backend answers, but has not settled %s: see `vipasoctl doctor`.", payments(s.unsynced))
 	case s.regressed:
 		return nextOf(catalogue.ClockRegressed)
-	case s.business && s.bundleAge > bundleOld:
-		return fmt.Sprintf("connect a network within %s: after that this till takes no offline payments until it has been online.", span(preauth.BundleMaxAge-s.bundleAge))
+	case s.horizon.Soon && s.business:
+		return fmt.Sprintf("connect a network within %s: after that this till takes no offline payments until it has been online.", span(s.horizon.Until.Sub(s.now)))
+	case s.horizon.Soon:
+		return fmt.Sprintf("connect a network within %s: after that this device pays nothing offline until it has been online.", span(s.horizon.Until.Sub(s.now)))
 	case !s.business && !s.spendable && s.online:
 		return "set funds aside, to pay without a network: `vipasoctl preauth create AMOUNT CUR --instrument ID`."
 	case !s.business && !s.spendable:

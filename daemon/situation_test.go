@@ -25,6 +25,7 @@ func TestNextStep(t *testing.T) {
 	}
 	offline := func(s *situation) { s.online = false }
 	customer := func(s *situation) { s.business = false }
+	soon := func(s *situation) { s.horizon = horizon{Until: now.Add(22 * time.Hour), Soon: true} }
 	for _, tt := range []struct {
 		name string
 		with []func(*situation)
@@ -47,16 +48,16 @@ func TestNextStep(t *testing.T) {
 		{"a backend that answers and settles nothing", []func(*situation){waiting(2, 11*time.Minute)},
 			"the backend answers, but has not settled 2 payments: see `vipasoctl doctor`."},
 		{"a clock that stands behind", []func(*situation){func(s *situation) { s.regressed = true }}, nextOf(catalogue.ClockRegressed)},
-		{"an old trust bundle", []func(*situation){offline, func(s *situation) { s.bundleAge = 50 * time.Hour }},
+		{"a backend that should answer soon", []func(*situation){offline, soon},
 			"connect a network within 22h: after that this till takes no offline payments until it has been online."},
-		{"a customer's may be old", []func(*situation){customer, offline, func(s *situation) { s.bundleAge = 500 * time.Hour }},
-			"nothing to do. There is no network at the moment; payments work without."},
+		{"likewise for a customer", []func(*situation){customer, offline, soon},
+			"connect a network within 22h: after that this device pays nothing offline until it has been online."},
 		{"a customer with nothing set aside, online", []func(*situation){customer, func(s *situation) { s.spendable = false }},
 			"set funds aside, to pay without a network: `vipasoctl preauth create AMOUNT CUR --instrument ID`."},
 		{"a customer with nothing set aside, offline", []func(*situation){customer, offline, func(s *situation) { s.spendable = false }},
 			"connect a network and set funds aside: `vipasoctl preauth create AMOUNT CUR --instrument ID`."},
 
-		{"a trust bundle that is too old", []func(*situation){offline, func(s *situation) { s.bundleAge = 73 * time.Hour }}, nextOf(catalogue.BundleStale)},
+		{"a trust bundle that is too old", []func(*situation){offline, func(s *situation) { s.stale, s.full = true, catalogue.LimitOfflineTime }}, nextOf(catalogue.BundleStale)},
 		{"a limit that is reached comes before the deadline", []func(*situation){offline, waiting(100, days(8.5)), func(s *situation) { s.full = catalogue.LimitCount }},
 			nextOf(catalogue.LimitCount)},
 		{"no radio", []func(*situation){func(s *situation) { s.radio, s.full = catalogue.AdapterRfkill, catalogue.LimitCount }}, nextOf(catalogue.AdapterRfkill)},
@@ -70,7 +71,7 @@ func TestNextStep(t *testing.T) {
 		{"a store without writes comes first", []func(*situation){func(s *situation) { s.store, s.state = catalogue.MigrationFailed, notEnrolled }},
 			nextOf(catalogue.MigrationFailed)},
 	} {
-		s := situation{now: now, business: true, state: enrolled, online: true, spendable: true, bundleAge: time.Minute}
+		s := situation{now: now, business: true, state: enrolled, online: true, spendable: true}
 		for _, with := range tt.with {
 			with(&s)
 		}

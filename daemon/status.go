@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -32,7 +30,7 @@ func (d *Device) status(ctx context.Context) (*devicev1.Status, error) {
 	st := &devicev1.Status{
 		Version: d.opt.Version, Role: paymentv1.Role(d.opt.Role), DisplayName: d.opt.DisplayName,
 		StartedAt: stamp(d.started), TrustedTime: stamp(now),
-		Identity: d.identityProto(), Radio: d.radioStatus(), Backend: d.backendStatus(), Limits: d.limits(),
+		Identity: d.identityProto(), Radio: d.radioStatus(), Backend: d.backendStatus(),
 	}
 	stats, err := d.store.Stats(ctx)
 	if err != nil {
@@ -43,6 +41,9 @@ func (d *Device) status(ctx context.Context) (*devicev1.Status, error) {
 		Reason: stats.Reason, LastSequence: head,
 	}
 	if err := d.fillUnsynced(ctx, st); err != nil {
+		return nil, err
+	}
+	if err := d.fillLimits(ctx, st, now); err != nil {
 		return nil, err
 	}
 	sale, open, err := d.store.OpenSale(ctx)
@@ -70,7 +71,7 @@ func (d *Device) fillUnsynced(ctx context.Context, st *devicev1.Status) error {
 		text := func(minor int64) string { return money.Format(minor, u.Currency) }
 		st.Unsynced = append(st.Unsynced, &devicev1.Unsynced{
 			Currency: u.Currency, Count: uint32(u.Count), Amount: text(u.Total),
-			Guaranteed: text(u.Guaranteed), AtRisk: text(u.Total - u.Guaranteed),
+			Guaranteed: text(u.Guaranteed), AtRisk: text(u.Total - u.Guaranteed - u.Awaited),
 		})
 	}
 	st.OldestUnsynced, st.UnsyncedDeadline = stamp(oldest), stamp(deadline)
@@ -119,18 +120,23 @@ func (d *Device) backendURL(who *self) string {
 	return firstOf(d.opt.BackendURL, who.BackendURL)
 }
 
-// limits lists the bounds in force, by currency.
-func (d *Device) limits() []*devicev1.Limit {
-	in := preauth.LimitsOf(d.self.Load().cert.Body, d.opt.Limits, nil, d.now(), d.clock.Floor()).Currencies
-	list := make([]*devicev1.Limit, 0, len(in))
-	for _, currency := range slices.Sorted(maps.Keys(in)) {
-		list = append(list, &devicev1.Limit{
-			Currency:   currency,
-			PaymentMax: money.Format(in[currency].PaymentMax, currency),
-			TotalMax:   money.Format(in[currency].TotalMax, currency),
-		})
+// fillLimits says what bounds the device: what was signed, what people have
+// allowed, and when it stops dealing offline.
+func (d *Device) fillLimits(ctx context.Context, st *devicev1.Status, now time.Time) error {
+	who := d.self.Load()
+	limits, err := d.limitsOf(ctx, who)
+	if err != nil {
+		return err
 	}
-	return list
+	open, err := d.allowances(ctx)
+	if err != nil {
+		return err
+	}
+	st.Limits, st.Allowances, st.CountMax = limitsProto(limits), allowancesProto(open), uint32(limits.CountMax)
+	if who.Enrolled() {
+		st.OfflineUntil = stamp(d.horizonOf(who, limits, open, now).Until)
+	}
+	return nil
 }
 
 // situation gathers what the next step depends on.
@@ -148,13 +154,18 @@ func (d *Device) situation(ctx context.Context, st *devicev1.Status, now time.Ti
 		s.locked, _ = reasonOf(err)
 		return s, nil
 	}
-	s.bundleAge = now.Sub(who.trust.SignedAt())
 	e, err := d.exposure(ctx, who)
 	if err != nil {
 		return s, err
 	}
-	if err := withinLimits(e, money.Amount{}); err != nil {
-		s.full, _ = reasonOf(err)
+	open, err := d.allowances(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.horizon = d.horizonOf(who, e.Limits, open, now)
+	s.stale = s.business && who.trust.CheckAge(e.Limits, now) != nil
+	if over := overLimits(e, money.Amount{}); len(over) > 0 {
+		s.full, _ = reasonOf(over[0])
 	}
 	if s.business {
 		return s, nil

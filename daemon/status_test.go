@@ -68,10 +68,11 @@ func TestStatusOfATill(t *testing.T) {
 			},
 			Store: &devicev1.StoreStatus{Writable: true, Bytes: got.GetStore().GetBytes(), SchemaVersion: 3, LastSequence: 7},
 			Unsynced: []*devicev1.Unsynced{
-				{Currency: "USD", Count: 2, Amount: "26.00", Guaranteed: "10.00", AtRisk: "16.00"},
+				{Currency: "USD", Count: 2, Amount: "26.00", Guaranteed: "5.00", AtRisk: "8.00"},
 			},
 			OldestUnsynced: stamp(old.CreatedAt), UnsyncedDeadline: stamp(old.CreatedAt.Add(15 * 24 * time.Hour)),
-			Limits:        []*devicev1.Limit{{Currency: "USD", PaymentMax: "20.00", TotalMax: "500.00"}},
+			Limits:   []*devicev1.Limit{{Currency: "USD", PaymentMax: "20.00", TotalMax: "500.00", CounterpartyMax: "500.00"}},
+			CountMax: 100, OfflineUntil: stamp(b.self.Load().trust.SignedAt().Add(72 * time.Hour)),
 			OpenPaymentId: open.ID.String(), Outbox: 2,
 			NextStep: "nothing to do here. A payment is open: the customer accepts it on their device.",
 		}
@@ -85,7 +86,7 @@ func TestStatusOfATill(t *testing.T) {
 func TestStatusOfACustomer(t *testing.T) {
 	b := withHistory(t, asCustomer, payment.Authorized, payment.Settled)
 	got := statusOf(t, b)
-	if n := got.GetUnsynced(); len(n) != 1 || n[0].GetCount() != 1 || n[0].GetAmount() != "13.00" || n[0].GetAtRisk() != "13.00" {
+	if n := got.GetUnsynced(); len(n) != 1 || n[0].GetCount() != 1 || n[0].GetAmount() != "13.00" || n[0].GetAtRisk() != "0.00" {
 		t.Errorf("unsynced %v", n)
 	}
 	if got.GetIdentity().GetBusinessId() != "" || got.GetOpenPaymentId() != "" || got.GetRole() != paymentv1.Role_ROLE_CUSTOMER {

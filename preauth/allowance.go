@@ -39,9 +39,9 @@ func (a Allowance) Ended(now, floor time.Time) bool {
 	return max(now.Sub(a.Since), floor.Sub(a.Floor)) >= a.Until.Sub(a.Since)
 }
 
-// inForce reports whether a counts at now for the device with that
+// InForce reports whether a counts at now for the device with that
 // certificate. An emergency ends with what the present certificate says.
-func (a Allowance) inForce(cert *peerv1.DeviceCert, now, floor time.Time) bool {
+func (a Allowance) InForce(cert *peerv1.DeviceCert, now, floor time.Time) bool {
 	return !a.Ended(now, floor) && (a.Kind != AllowEmergency || now.Sub(a.Since) < emergencyMax(cert))
 }
 

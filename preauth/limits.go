@@ -43,7 +43,7 @@ type Limits struct {
 // and never raised by it, and beyond that what people have allowed.
 func LimitsOf(cert *peerv1.DeviceCert, own Limits, allowed []Allowance, now, floor time.Time) Limits {
 	in := func(kind AllowanceKind) bool {
-		return slices.ContainsFunc(allowed, func(a Allowance) bool { return a.Kind == kind && a.inForce(cert, now, floor) })
+		return slices.ContainsFunc(allowed, func(a Allowance) bool { return a.Kind == kind && a.InForce(cert, now, floor) })
 	}
 	l := signedLimits(cert, in(AllowEmergency))
 	if !in(AllowOwnLimits) {

@@ -56,8 +56,12 @@ var ErrText = refusal("FIELD_INVALID", "not one short line of plain text")
 // CheckText refuses a name, reference or reason that is longer than TextMax
 // bytes or could deceive a reader: one with control or direction characters,
 // or with a line break. The error wraps ErrText.
-func CheckText(v string) error {
-	if len(v) > TextMax {
+func CheckText(v string) error { return CheckLine(v, TextMax) }
+
+// CheckLine is CheckText with another bound, in bytes, for what does not
+// travel over the air.
+func CheckLine(v string, most int) error {
+	if len(v) > most {
 		return fmt.Errorf("%d bytes: %w", len(v), ErrText)
 	}
 	for _, r := range v {
