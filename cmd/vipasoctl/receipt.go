@@ -22,17 +22,23 @@ var receiptHTML string
 func (a *app) receiptCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:   "receipt PAYMENT [--format text|html|json]",
+		Use:   "receipt PAYMENT [--format text|html|qr|proof|json]",
 		Short: "Print the receipt of a payment",
 		Long: `Receipt prints what a customer takes home: text of 42 columns for a receipt
 printer, a self-contained HTML page, or the payment's object with its receipt. A
-receipt of a payment that is not settled says so.`,
+receipt of a payment that is not settled says so.
+
+qr draws a code in the terminal, some 120 columns wide, by which anyone who knows the
+backend's root key verifies the payment with no network (vipasoctl receipt verify); it
+is on the HTML page too, and proof is its text. It names the pre-authorization that
+was spent and its owner by the backend's numbers, not by name.`,
 		Example: `  vipasoctl payments receipt 0190b2c4-0000-7000-8000-000000000003 | lp
-  vipasoctl payments receipt 0190b2c4-0000-7000-8000-000000000003 --format html > receipt.html`,
+  vipasoctl payments receipt 0190b2c4-0000-7000-8000-000000000003 --format html > receipt.html
+  vipasoctl payments receipt 0190b2c4-0000-7000-8000-000000000003 --format qr`,
 		Args:              wants("PAYMENT"),
 		ValidArgsFunction: a.completeFirst(a.paymentIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := a.format(cmd, format, "json", "text", "html", "json")
+			format, err := a.format(cmd, format, "json", "text", "html", "qr", "proof", "json")
 			if err != nil {
 				return err
 			}
@@ -43,19 +49,46 @@ receipt of a payment that is not settled says so.`,
 			if resp.GetPayment().GetReceipt() == nil {
 				return wrongState(args[0], "payment "+args[0]+" has no receipt; it is "+word(resp.GetPayment().GetState()))
 			}
-			switch format {
-			case "json":
-				return a.object(resp.GetPayment())
-			case "html":
-				return writeHTML(a.stdout, a.receipt(resp.GetPayment()))
-			default:
-				return writeText(a.stdout, a.receipt(resp.GetPayment()))
-			}
+			return a.printReceipt(resp.GetPayment(), format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text, html or json")
-	completeWords(cmd, "format", "text", "html", "json")
+	cmd.Flags().StringVar(&format, "format", "text", "text, html, qr, proof or json")
+	completeWords(cmd, "format", "text", "html", "qr", "proof", "json")
 	return cmd
+}
+
+// printReceipt prints the receipt of p, which has one.
+func (a *app) printReceipt(p *paymentv1.Payment, format string) error {
+	switch format {
+	case "json":
+		return a.object(p)
+	case "html":
+		return writeHTML(a.stdout, a.pageReceipt(p))
+	case "qr":
+		code, err := receiptCode(p)
+		if err != nil {
+			return err
+		}
+		a.printf("%s", code.ToSmallString(false))
+	case "proof":
+		text, err := proofText(p)
+		if err != nil {
+			return err
+		}
+		a.printf("%s\n", text)
+	default:
+		return writeText(a.stdout, a.receipt(p))
+	}
+	return a.stdout.err
+}
+
+// pageReceipt is the receipt of p with what proves it, if there is that.
+func (a *app) pageReceipt(p *paymentv1.Payment) receipt {
+	r := a.receipt(p)
+	if code, err := receiptCode(p); err == nil {
+		r.Code = squareOf(code)
+	}
+	return r
 }
 
 // format checks a --format; --json alone means the format that is JSON, and
@@ -86,6 +119,7 @@ type receipt struct {
 	Money    []fact
 	Shares   []fact
 	Proof    []fact
+	Code     *square // nil if nothing proves it to others
 }
 
 // A fact is one line.

@@ -20,7 +20,7 @@ var contract = []string{
 	"pay receive --single --accept-all --after --instrument --tip --tag",
 	"pay accept --amount --currency --instrument --tip --delegated", "pay decline", "pay cancel",
 	"payments list --unsynced --status", "payments show --timeline", "payments receipt --format",
-	"payments evacuate", "payments carry",
+	"payments evacuate", "payments carry", "receipt verify --root", "evidence verify --root", "journal export --force", "journal verify --root",
 	"sync now", "sync status", "store check", "store backup", "store export --format", "log level --for",
 	"radio status", "radio scan", "sim peers", "sim set --loss --latency", "sim drop-link", "sim offline",
 	"errors", "bugreport --output", "completion",
