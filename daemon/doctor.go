@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"syscall"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
@@ -113,37 +110,6 @@ func (d *Device) checkStore(ctx context.Context) finding {
 	return fine("takes writes, %s, schema %d, everything agrees", size(stats.Bytes), stats.SchemaVersion)
 }
 
-// checkKeys looks at the key files as the next start will find them.
-func (d *Device) checkKeys(context.Context) finding {
-	open := ""
-	for name, own := range map[string]func(any) bool{
-		"signing.key": d.opt.Keys.isSigning, "noise.key": d.opt.Keys.isNoise,
-	} {
-		path := filepath.Join(d.opt.Dir, name)
-		info, err := os.Stat(path)
-		if err != nil {
-			return failed(catalogue.KeyUnusable, "%v", err)
-		}
-		key, err := loadKey(path, func() (any, error) { return nil, fs.ErrNotExist })
-		if err != nil {
-			return failed(catalogue.KeyUnusable, "%v", err)
-		}
-		if !own(key) {
-			return failed(catalogue.KeyUnusable, "%s is not the key that this device runs with", name)
-		}
-		if info.Mode().Perm()&0o077 != 0 {
-			open = path
-		}
-	}
-	if open != "" {
-		return warning("", "others may read %s", open).to(fmt.Sprintf("`sudo chmod 400 %s`", open))
-	}
-	if d.self.Load().Enrolled() {
-		return fine("readable by their owner only, the ones that are enrolled")
-	}
-	return fine("readable by their owner only")
-}
-
 func (d *Device) checkRadio(context.Context) finding {
 	if err := d.radioUsable(); err != nil {
 		reason, _ := reasonOf(err)
@@ -228,7 +194,3 @@ func (d *Device) checkDisk(context.Context) finding {
 	}
 	return judgeDisk(fs.Bavail*uint64(fs.Bsize), d.opt.Dir)
 }
-
-// isSigning and isNoise report whether a key is the one in use.
-func (k Keys) isSigning(key any) bool { return k.Signing.Equal(key) }
-func (k Keys) isNoise(key any) bool   { return k.Noise.Equal(key) }

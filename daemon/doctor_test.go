@@ -87,7 +87,7 @@ func TestDoctor(t *testing.T) {
 			b := newBench(t, asTill, nil)
 			must(t, os.Chmod(filepath.Join(b.opt.Dir, "noise.key"), 0o640))
 			return b
-		}, "keys warning "},
+		}, "keys failed KEY_EXPOSED"},
 		{"a key that is gone", func(t *testing.T) *bench {
 			b := newBench(t, asTill, nil)
 			must(t, os.Remove(filepath.Join(b.opt.Dir, "signing.key")))

@@ -66,6 +66,7 @@ var errorTable = []struct {
 	{errTooLarge, catalogue.MessageTooLarge, ""},
 	{errNoHealth, catalogue.NotFound, "service"},
 	{ErrKey, catalogue.KeyUnusable, ""},
+	{ErrKeyExposed, catalogue.KeyExposed, ""},
 	{ErrSocketInUse, catalogue.SocketInUse, ""},
 
 	{payment.ErrState, catalogue.PaymentState, ""},

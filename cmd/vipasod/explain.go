@@ -23,6 +23,7 @@ var startErrors = []struct {
 	{store.ErrDurability, catalogue.StoreReadOnly},
 	{store.ErrReadOnly, catalogue.StoreReadOnly},
 	{daemon.ErrKey, catalogue.KeyUnusable},
+	{daemon.ErrKeyExposed, catalogue.KeyExposed},
 	{daemon.ErrSocketInUse, catalogue.SocketInUse},
 }
 

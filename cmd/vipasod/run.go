@@ -55,7 +55,7 @@ func runDaemon(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	dc := device.Config{
 		Role: peerv1.Role_ROLE_CUSTOMER, DisplayName: c.DisplayName, Version: build.This().Version,
-		Dir: c.Store.Dir, Socket: c.GRPC.Socket, Group: socketGroup, Roles: c.GRPC.Roles.byRole(),
+		Dir: c.Store.Dir, Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), Socket: c.GRPC.Socket, Group: socketGroup, Roles: c.GRPC.Roles.byRole(),
 		Driver: c.Radio.Driver, SimSocket: c.Radio.SimSocket, Adapter: c.Radio.Adapter,
 		RadioSocket: c.Radio.Socket, RadioArgs: radioArgs(c),
 		Limits: limits, ClockSkew: time.Duration(c.Limits.ClockSkew), BackendURL: c.Backend.URL,

@@ -101,7 +101,7 @@ var commands = []string{
 	"vipasoctl payments evacuate", "vipasoctl payments carry",
 	"vipasoctl sync now", "vipasoctl sync status", "vipasoctl store check", "vipasoctl store backup", "vipasoctl store export",
 	"vipasoctl log level", "vipasoctl radio status", "vipasoctl radio scan", "vipasoctl errors", "vipasoctl bugreport",
-	"vipaso-demo air", "journalctl -u vipasod", "sudo systemctl", "sudo timedatectl", "sudo modprobe", "sudo rfkill",
+	"vipaso-demo air", "journalctl -u vipasod", "sudo systemctl", "sudo chown", "sudo chmod", "sudo timedatectl", "sudo modprobe", "sudo rfkill",
 }
 
 func TestNextStepsAreCommands(t *testing.T) {

@@ -307,6 +307,9 @@ const (
 	// KeyUnusable: A key file is missing, unreadable, or not the one that was enrolled.
 	KeyUnusable = "KEY_UNUSABLE"
 
+	// KeyExposed: Others on this computer may use a key of this device.
+	KeyExposed = "KEY_EXPOSED"
+
 	// ConfigInvalid: The configuration has an error.
 	ConfigInvalid = "CONFIG_INVALID"
 

@@ -29,6 +29,8 @@ type Config struct {
 	DisplayName string
 	Version     string
 	Dir         string // store.db and keys
+	// Credentials is systemd's $CREDENTIALS_DIRECTORY; empty without one.
+	Credentials string
 	// Socket is where the local API is served; Group may use it.
 	Socket string
 	Group  string
@@ -97,7 +99,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	if n.Store, err = store.Open(ctx, cfg.Dir, store.Options{Role: role, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
-	keys, err := daemon.LoadKeys(cfg.Dir)
+	keys, err := n.loadKeys(ctx)
 	if err != nil {
 		return nil, errors.Join(err, n.Store.Close())
 	}
@@ -113,6 +115,15 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	n.Device.SetOffline(cfg.Offline)
 	n.server = daemon.NewServer(n.Device, daemon.ServerOptions{Roles: cfg.Roles, Logger: cfg.Logger, Sim: o.Air != nil, Trusted: cfg.Listener != nil})
 	return n, nil
+}
+
+// loadKeys reads the keys that the store is enrolled with, or makes the first.
+func (n *Node) loadKeys(ctx context.Context) (daemon.Keys, error) {
+	id, err := n.Store.Identity(ctx)
+	if err != nil {
+		return daemon.Keys{}, err
+	}
+	return daemon.KeySource{Dir: n.cfg.Dir, Credentials: n.cfg.Credentials, Enrolled: id.Enrolled()}.Load()
 }
 
 // attachRadio chooses the radio. Without one the device starts all the same:
