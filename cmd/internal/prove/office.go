@@ -34,6 +34,7 @@ type office struct {
 	books   *backend.Store // nil while the process is down
 	server  *backend.Server
 	eye     *sql.DB
+	next    fault // of the next commit, in a script
 }
 
 // open starts the backend on the copied books.
@@ -167,6 +168,37 @@ func (o *office) reach() (there, back bool) {
 	return !o.w.dice.chance(50), !o.w.dice.chance(100)
 }
 
+// fails decides whether a commit of the backend fails, and how. Its process
+// then ends without an answer, and learns from its books what is on disk.
+func (o *office) fails() fault {
+	if f := o.next; f != faultNone {
+		o.next = faultNone
+		return f
+	}
+	if o.w.quiet || !o.w.dice.chance(15) {
+		return faultNone
+	}
+	f := faultLost
+	if o.w.dice.chance(500) {
+		f = faultKept
+	}
+	o.w.harm["backend's "+harmNames[f]]++
+	return f
+}
+
+// commits runs what a call writes. answered is false if the process has ended
+// over it, whether what was written is on disk or not.
+func (o *office) commits(write func() error) (answered bool, err error) {
+	f := o.fails()
+	if f == faultLost {
+		return false, o.crash()
+	}
+	if err := write(); err != nil || f == faultNone {
+		return true, err
+	}
+	return false, o.crash()
+}
+
 // register opens the minutes in which a Charge is taken. It reports whether
 // the till heard that.
 func (o *office) register(d *device, id preauth.ID) bool {
@@ -174,12 +206,15 @@ func (o *office) register(d *device, id preauth.ID) bool {
 	if !there {
 		return false
 	}
-	_, err := serve(o, d.person, backendv1.SettlementService_RegisterPayment_FullMethodName,
-		&backendv1.RegisterPaymentRequest{PaymentId: id[:]}, o.server.RegisterPayment)
-	if err == nil {
-		o.w.check.model.register(d.id, id, o.w.now)
-	}
-	return err == nil && back
+	answered, err := o.commits(func() error {
+		_, err := serve(o, d.person, backendv1.SettlementService_RegisterPayment_FullMethodName,
+			&backendv1.RegisterPaymentRequest{PaymentId: id[:]}, o.server.RegisterPayment)
+		if err == nil {
+			o.w.check.model.register(d.id, id, o.w.now)
+		}
+		return err
+	})
+	return err == nil && answered && back
 }
 
 // preauthorize has the issuer set funds aside. The answer may get lost: the
@@ -189,18 +224,24 @@ func (o *office) preauthorize(p *person, q *backendv1.PreAuthorizeRequest) (*bac
 	if !there {
 		return nil, errOffline
 	}
-	got, err := serve(o, p, backendv1.SettlementService_PreAuthorize_FullMethodName, q, o.server.PreAuthorize)
+	var got *backendv1.PreAuthorizeResponse
+	answered, err := o.commits(func() (err error) {
+		if got, err = serve(o, p, backendv1.SettlementService_PreAuthorize_FullMethodName, q, o.server.PreAuthorize); err != nil {
+			return err
+		}
+		c, err := preauth.Open[*peerv1.PreauthCert](got.PreauthCert)
+		if err != nil {
+			return o.w.check.broken("certificate: %v", err)
+		}
+		o.w.vouched(c.Bytes, preauth.ID{})
+		o.w.check.model.reserve(c.Body)
+		return o.w.check.books()
+	})
+	if err == nil && !(answered && back) {
+		err = errOffline
+	}
 	if err != nil {
 		return nil, err
-	}
-	c, err := preauth.Open[*peerv1.PreauthCert](got.PreauthCert)
-	if err != nil {
-		return nil, o.w.check.broken("certificate: %v", err)
-	}
-	o.w.vouched(c.Bytes, preauth.ID{})
-	o.w.check.model.reserve(c.Body)
-	if err := o.w.check.books(); err != nil || !back {
-		return nil, errors.Join(err, errOffline)
 	}
 	return got, nil
 }
@@ -212,9 +253,13 @@ func (o *office) void(p *person, id preauth.ID) (*backendv1.VoidPreAuthorization
 		return nil, errOffline
 	}
 	request, _ := o.w.newID()
-	got, err := serve(o, p, backendv1.SettlementService_VoidPreAuthorization_FullMethodName,
-		&backendv1.VoidPreAuthorizationRequest{RequestId: request[:], PreauthId: id[:]}, o.server.VoidPreAuthorization)
-	if err == nil && !back {
+	var got *backendv1.VoidPreAuthorizationResponse
+	answered, err := o.commits(func() (err error) {
+		got, err = serve(o, p, backendv1.SettlementService_VoidPreAuthorization_FullMethodName,
+			&backendv1.VoidPreAuthorizationRequest{RequestId: request[:], PreauthId: id[:]}, o.server.VoidPreAuthorization)
+		return err
+	})
+	if err == nil && !(answered && back) {
 		err = errOffline
 	}
 	return got, err

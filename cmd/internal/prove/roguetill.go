@@ -81,6 +81,10 @@ func (t *rogueTill) act() error {
 		return t.tell(t.cancelOf)
 	case n < 75:
 		return t.foreignCancel()
+	case n < 79:
+		return t.replay()
+	case n < 82:
+		return t.squat()
 	}
 	return t.handIn()
 }
@@ -171,6 +175,48 @@ func (t *rogueTill) foreignCancel() error {
 		return s.send(t, secure.Cancel, c.Bytes)
 	}
 	return t.submit(&backendv1.Item{Request: a.RequestBytes, Cancel: c.Bytes})
+}
+
+// replay sends what an honest till has signed, as if it were its own.
+func (t *rogueTill) replay() error {
+	s, ok := among(t.w.dice, t.sessions)
+	a, found := t.w.someAttempt()
+	if !ok || !found {
+		return nil
+	}
+	words := []struct {
+		typ  secure.Type
+		body []byte
+	}{{secure.Request, a.RequestBytes}, {secure.Receipt, a.ReceiptBytes}, {secure.Cancel, a.CancelBytes}}
+	word := words[t.w.dice.IntN(len(words))]
+	if len(word.body) == 0 {
+		return nil
+	}
+	return s.send(t, word.typ, word.body)
+}
+
+// squat asks for a payment of an honest till: under its payment id, or even
+// under its name.
+func (t *rogueTill) squat() error {
+	s, ok := among(t.w.dice, t.sessions)
+	a, found := t.w.someAsk()
+	if !ok || !found || s.tillGone {
+		return nil
+	}
+	r, err := preauth.Open[*peerv1.Request](a.RequestBytes)
+	if err != nil {
+		return err
+	}
+	r.Body.Nonce, r.Body.ChannelBinding, r.Body.CreatedMs = s.nonceTill[:], s.binding[:], t.w.now.UnixMilli()
+	if t.w.dice.chance(500) {
+		r.Body.BusinessDeviceId, r.Body.DeviceCert = t.id[:], t.cert.Bytes
+	}
+	signed, err := sign(t.w, t.person, r.Body)
+	if err != nil {
+		return err
+	}
+	t.deals = append(t.deals, &deal{request: signed, s: s})
+	return s.send(t, secure.Request, signed.Bytes)
 }
 
 // handIn hands in a claim, a Cancel, or both, whole or damaged.

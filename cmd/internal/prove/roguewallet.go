@@ -257,6 +257,18 @@ func (w *world) someAsk() (store.Ask, bool) {
 	return m.asks[h], ok
 }
 
+// someAttempt is a request that an honest customer was shown, with what its
+// till has said about it.
+func (w *world) someAttempt() (store.Attempt, bool) {
+	c, ok := among(w.dice, w.wallets)
+	if !ok {
+		return store.Attempt{}, false
+	}
+	m := w.check.of(c.device)
+	h, ok := among(w.dice, m.order)
+	return m.attempts[h], ok
+}
+
 // someVoucher is a voucher of an honest customer.
 func (w *world) someVoucher() (store.Attempt, []byte, bool) {
 	c, ok := among(w.dice, w.wallets)

@@ -34,12 +34,12 @@ func TestScripts(t *testing.T) {
 		{"void with a voucher outstanding", allHonest, 12_00, 0, voided},
 		{"a till signs Receipt and Cancel, the headroom is spent elsewhere", rogueSol, 20_00, 0, receiptAndCancel},
 		{"a cloned wallet with unequal counters", rogueEve, 10_00, 5_00, cloned},
-		{"a guarantee goes to vouchers in the order in which the till stored them", rogueEve, 10_00, 5_00, func(s *script) {
+		{"a guarantee is for all vouchers of a till together", rogueEve, 10_00, 5_00, func(s *script) {
 			s.guarantee(5_00)
 			p := s.purse(10_00)
 			s.spend(s.luna(), p, 10_00, 1)
 			s.spend(s.sol(), p, 4_00, 2) // guaranteed in full
-			s.spend(s.sol(), p, 9_00, 3) // is larger, and handed in last
+			s.spend(s.sol(), p, 9_00, 3) // is handed in first and takes it all
 			s.sync(s.luna())
 			s.sync(s.sol())
 		}},
@@ -56,6 +56,13 @@ func TestScripts(t *testing.T) {
 		{"money back after the settlement", allHonest, 0, 0, givenBack},
 		{"the till's caller gives up before the verdict", allHonest, 0, 0, gaveUp},
 		{"a Cancel of another till", rogueSol, 12_00, 0, foreignCancel},
+		{"the backend's commit fails, but is on disk", allHonest, 12_00, 0, func(s *script) { failedClaim(s, faultKept) }},
+		{"the backend's commit fails and is not on disk", allHonest, 12_00, 0, func(s *script) { failedClaim(s, faultLost) }},
+		{"clocks jump ten years either way", allHonest, 24_00, 0, jumps},
+		{"the till's disk is full when the voucher comes", allHonest, 12_00, 0, fullDisk},
+		{"the radio dies between voucher and receipt", allHonest, 12_00, 0, deadRadio},
+		{"two vouchers at one counter", rogueEve, 10_00, 0, twoAtOneCounter},
+		{"a till squats another's payment", rogueSol, 12_00, 0, squatted},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

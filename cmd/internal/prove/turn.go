@@ -65,7 +65,7 @@ func begin(o owner, refresh, haste bool) error {
 	for _, row := range rows {
 		it := outbox.Item{
 			Key: outbox.Key(row.ItemKey), Payment: row.Payment, Deadline: row.Deadline, Total: row.Total,
-			Currency: row.Currency, CreatedAt: row.CreatedAt, Stored: row.Stored, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
+			Currency: row.Currency, CreatedAt: row.CreatedAt, Tries: row.Tries, NextTry: row.NextTry, Error: row.Error,
 		}
 		if err := o.fill(&it); err != nil {
 			return d.w.check.broken("%s: outbox item %s cannot be handed in: %v", d.name, it.Key.Kind, err)
@@ -134,6 +134,16 @@ func (w *world) handIn(c *call) error {
 	}
 	if !w.quiet && w.dice.chance(40) { // dies in the middle of a batch
 		if _, err := w.office.submit(c.d.person, items[:w.dice.IntN(len(items)+1)]); err != nil {
+			return err
+		}
+		return w.office.crash()
+	}
+	if f := w.office.fails(); f != faultNone { // of one of the items
+		n := w.dice.IntN(len(items))
+		if f == faultKept {
+			n++
+		}
+		if _, err := w.office.submit(c.d.person, items[:n]); err != nil {
 			return err
 		}
 		return w.office.crash()
