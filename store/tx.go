@@ -48,7 +48,7 @@ func (s *Store) loadHead(ctx context.Context) error {
 	case err != nil:
 		return err
 	case h.role != s.opts.Role:
-		return fmt.Errorf("%s of a %s opened as %s; use another directory: %w", fileName, h.role, s.opts.Role, ErrRole)
+		return otherRole(h, s.opts.Role)
 	}
 	s.head = h
 	return nil
@@ -61,6 +61,16 @@ func (s *Store) since2(columns, instead string) string {
 		return instead
 	}
 	return columns
+}
+
+// otherRole is why a store is not opened as another role's. Changing sides
+// would leave behind what the backend does not have.
+func otherRole(h head, role string) error {
+	next := "use another directory"
+	if h.outbox > 0 {
+		next = fmt.Sprintf("it holds %d items that the backend does not have: set the role back to %s until they are handed in", h.outbox, h.role)
+	}
+	return fmt.Errorf("%s of a %s opened as %s; %s: %w", fileName, h.role, role, next, ErrRole)
 }
 
 // tx is a transaction under way: what it will make of the head, and what it
