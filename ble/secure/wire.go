@@ -316,14 +316,15 @@ func (w *wire) linger() {
 	}
 }
 
-// close ends the wire in good order and waits for its goroutines.
+// close ends the wire in good order and waits for its goroutines. If it is
+// ending already, the peer still hears why.
 func (w *wire) close(code CloseCode) {
 	end := frame.Control{Op: frame.Close, Code: uint8(code)}
 	if w.signalEnd(end, fmt.Errorf("session: %w", link.ErrClosed)) {
 		w.linger()
 		w.wg.Done()
+		w.fail(link.ErrClosed)
 	}
-	w.fail(link.ErrClosed)
 	w.wg.Wait()
 }
 
