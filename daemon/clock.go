@@ -17,6 +17,14 @@ type clock struct {
 	// skew is how far the wall clock may stand behind the floor unnoticed.
 	// Zero means regressed.
 	skew time.Duration
+	wall func() time.Time // nil means that of the machine
+}
+
+func (c *clock) wallClock() time.Time {
+	if c.wall != nil {
+		return c.wall()
+	}
+	return time.Now()
 }
 
 // regressed is how far a clock may stand behind another unnoticed.
@@ -43,7 +51,7 @@ func (c *clock) now() time.Time {
 
 // Now returns trusted time: the later of wall clock and floor.
 func (c *clock) Now() time.Time {
-	wall, floor := time.Now(), c.Floor()
+	wall, floor := c.wallClock(), c.Floor()
 	if floor.After(wall) {
 		return floor
 	}
@@ -52,7 +60,7 @@ func (c *clock) Now() time.Time {
 
 // Regressed reports whether the wall clock is implausibly early.
 func (c *clock) Regressed() bool {
-	return time.Now().Add(cmp.Or(c.skew, regressed)).Before(c.Floor())
+	return c.wallClock().Add(cmp.Or(c.skew, regressed)).Before(c.Floor())
 }
 
 // Hear sets the floor to a fresh time of the backend, also downwards. lowered

@@ -46,6 +46,8 @@ type Options struct {
 	// ClockSkew is how far the wall clock may stand behind the backend's
 	// signed time before that is said. Zero means five minutes.
 	ClockSkew time.Duration
+	// Wall is the wall clock. Nil means that of the machine.
+	Wall func() time.Time
 	// BackendURL overrides the one that enrollment stored.
 	BackendURL string
 	Splay      time.Duration
@@ -113,7 +115,7 @@ func New(ctx context.Context, o Options) (*Device, error) {
 		return nil, err
 	}
 	d.hub, d.clock, d.ears, d.passing = newHub(o.Store, head), newClock(floor, heard), newEars(o.Radio), newPassing()
-	d.clock.skew = o.ClockSkew
+	d.clock.skew, d.clock.wall = o.ClockSkew, o.Wall
 	who, err := d.whoIs(id)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ type Config struct {
 
 	Limits     preauth.Limits
 	ClockSkew  time.Duration
+	Wall       func() time.Time // the wall clock; nil means that of the machine
 	BackendURL string
 	Splay      time.Duration
 	RetryMax   time.Duration
@@ -105,7 +106,7 @@ func open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	o := daemon.Options{
 		Role: cfg.Role, DisplayName: cfg.DisplayName, Version: cfg.Version, Store: n.Store, Keys: keys, Dir: cfg.Dir,
-		Driver: cfg.Driver, Limits: cfg.Limits, ClockSkew: cfg.ClockSkew, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
+		Driver: cfg.Driver, Limits: cfg.Limits, ClockSkew: cfg.ClockSkew, Wall: cfg.Wall, BackendURL: cfg.BackendURL, Splay: cfg.Splay, RetryMax: cfg.RetryMax,
 		DialBackend: cfg.DialBackend, LogLevel: cfg.LogLevel, Logger: cfg.Logger,
 	}
 	n.attachRadio(&o)
