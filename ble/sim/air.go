@@ -83,6 +83,20 @@ func (a *Air) CutAfter(n int) { a.Do(Cut{After: n}) }
 // CutLinkOf is CutAfter for links of the radios that joined under a name.
 func (a *Air) CutLinkOf(name string, n int) { a.Do(Cut{Name: name, After: n}) }
 
+// Separate puts the radios that joined under two names out of each other's
+// reach.
+func (a *Air) Separate(one, other string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range a.core.devices {
+		for _, e := range a.core.devices {
+			if d.name == one && e.name == other {
+				a.step(SetRSSI{A: d.id, B: e.id, RSSI: rangeDBm - 1})
+			}
+		}
+	}
+}
+
 // Peers returns who is on the air, in the order of joining.
 func (a *Air) Peers() []Peer {
 	a.mu.Lock()

@@ -153,6 +153,33 @@ func TestAirControls(t *testing.T) {
 	})
 }
 
+// TestSeparate: who is out of reach is neither heard nor dialled; everybody
+// else is.
+func TestSeparate(t *testing.T) {
+	onAir(t, Conditions{}, func(p *pair) {
+		p.air.Separate("customer", "till")
+		other := p.air.Join("other")
+		for radio, hears := range map[link.Radio]bool{p.till: false, other: true} {
+			if err := radio.Scan(p.Context(), true); err != nil {
+				p.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
+			_, err := radio.NextSighting(ctx)
+			cancel()
+			if (err == nil) != hears {
+				p.Errorf("heard: %v", err)
+			}
+			l, err := radio.Dial(p.Context(), p.customer.Status().Address, false)
+			if (err == nil) != hears {
+				p.Errorf("dialled: %v", err)
+			}
+			if err == nil {
+				l.Close("done")
+			}
+		}
+	})
+}
+
 func TestAirClose(t *testing.T) {
 	onAir(t, Conditions{Interval: time.Second}, func(p *pair) {
 		errs := make(chan error)
