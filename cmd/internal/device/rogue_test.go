@@ -2,7 +2,6 @@ package device
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -14,130 +13,58 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
-	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/secure"
-	"github.com/vipaso/vipasod/daemon"
+	"github.com/vipaso/vipasod/cmd/internal/rogue"
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/store"
 )
 
-// rogue is an enrolled device whose owner speaks the protocol by hand: the
-// certificate is genuine, what it says is not.
-type rogue struct {
-	r     *rig
-	radio link.Radio
-	keys  daemon.Keys
-	id    store.Identity
-	trust preauth.Trust
-	cert  preauth.DeviceCert
-	nonce [16]byte
+// rogueParty is an enrolled device whose owner speaks the protocol by hand.
+type rogueParty struct {
+	*rogue.Device
+	r *rig
 }
 
 // turn makes a rogue of an enrolled device.
-func (p *party) turn() *rogue {
+func (p *party) turn() *rogueParty {
 	r := p.rig
 	p.stop()
-	dir, role := filepath.Join(r.dir, p.name), store.Customer
-	if p.role == peerv1.Role_ROLE_BUSINESS {
-		role = store.Business
-	}
-	s, err := store.Open(r.ctx, dir, store.Options{Role: role})
+	d, err := rogue.Turn(r.ctx, filepath.Join(r.dir, p.name), p.role, r.air.Join("rogue"))
 	r.must(err)
-	g := &rogue{r: r, radio: r.air.Join("rogue")}
-	g.id, err = s.Identity(r.ctx)
-	r.must(err)
-	r.must(s.Close())
-	g.keys, err = daemon.LoadKeys(dir)
-	r.must(err)
-	g.trust, err = preauth.OpenTrust(g.id.RootKey, g.id.TrustBundle)
-	r.must(err)
-	g.cert, err = preauth.Open[*peerv1.DeviceCert](g.id.DeviceCert)
-	r.must(err)
-	rand.Read(g.nonce[:])
-	return g
-}
-
-func (g *rogue) local() secure.Local {
-	return secure.Local{
-		NoiseKey: [32]byte(g.keys.Noise.Bytes()), DeviceCert: g.id.DeviceCert, Epoch: g.trust.Epoch(),
-		VerifyPeer: func(b []byte) ([32]byte, error) {
-			c, err := preauth.Open[*peerv1.DeviceCert](b)
-			if err != nil {
-				return [32]byte{}, err
-			}
-			return [32]byte(c.Body.NoiseKey), nil
-		},
-	}
+	return &rogueParty{Device: d, r: r}
 }
 
 // dial connects, as a till, to the next customer that is heard.
-func (g *rogue) dial() *secure.Session {
-	g.r.t.Helper()
-	ctx, cancel := context.WithTimeout(g.r.ctx, 20*time.Second)
-	defer cancel()
-	g.r.must(g.radio.Scan(ctx, true))
-	defer func() { _ = g.radio.Scan(g.r.ctx, false) }()
-	for {
-		seen, err := g.radio.NextSighting(ctx)
-		if err != nil {
-			g.r.t.Fatalf("nobody to dial: %v; on the air: %+v", err, g.r.air.Peers())
-		}
-		l, err := g.radio.Dial(ctx, seen.Address, false)
-		if err != nil {
-			g.r.t.Log("dial:", err) // gone meanwhile
-			continue
-		}
-		s, err := secure.Initiate(ctx, l, g.local(), secure.Initiator{Advertisement: seen.ServiceData, Nonce: g.nonce})
-		if err != nil {
-			g.r.t.Log("handshake:", err)
-			continue
-		}
-		g.r.t.Cleanup(func() { _ = s.Close(secure.CloseDone) })
-		return s
-	}
-}
+func (g *rogueParty) dial() *secure.Session { return g.session(g.Dial) }
 
 // accept waits, as a customer, for a till.
-func (g *rogue) accept() *secure.Session {
+func (g *rogueParty) accept() *secure.Session { return g.session(g.Accept) }
+
+func (g *rogueParty) session(meet func(context.Context) (*secure.Session, error)) *secure.Session {
 	g.r.t.Helper()
 	ctx, cancel := context.WithTimeout(g.r.ctx, 20*time.Second)
 	defer cancel()
-	b := link.Beacon{Version: secure.VersionMax, BaseHandle: link.DefaultBaseHandle}
-	rand.Read(b.EID[:])
-	g.r.must(g.radio.Advertise(ctx, link.Advertisement{On: true, ServiceData: b.Encode()}))
-	for {
-		l, err := g.radio.Accept(ctx)
-		g.r.must(err)
-		s, err := secure.Respond(ctx, l, g.local(), secure.Responder{RecentAdvertisement: func([]byte) bool { return true }, Nonce: g.nonce})
-		if err != nil {
-			continue
-		}
-		g.r.t.Cleanup(func() { _ = s.Close(secure.CloseDone) })
-		return s
+	s, err := meet(ctx)
+	if err != nil {
+		g.r.t.Fatalf("nobody to meet: %v; on the air: %+v", err, g.r.air.Peers())
 	}
+	g.r.t.Cleanup(func() { _ = s.Close(secure.CloseDone) })
+	return s
 }
 
-func (g *rogue) send(s *secure.Session, typ secure.Type, body []byte) {
+func (g *rogueParty) send(s *secure.Session, typ secure.Type, body []byte) {
 	g.r.t.Helper()
-	if err := s.Send(g.r.ctx, typ, body); err != nil && !errors.Is(err, link.ErrLost) {
-		g.r.t.Fatal(err)
-	}
+	g.r.must(rogue.Send(g.r.ctx, s, typ, body))
 }
 
 // next returns the next message that is no Pending.
-func (g *rogue) next(s *secure.Session) (secure.Type, []byte, error) {
+func (g *rogueParty) next(s *secure.Session) (secure.Type, []byte, error) {
 	ctx, cancel := context.WithTimeout(g.r.ctx, 20*time.Second)
 	defer cancel()
-	for {
-		typ, body, err := s.Receive(ctx)
-		if typ != secure.Pending || err != nil {
-			return typ, body, err
-		}
-	}
+	return rogue.Next(ctx, s)
 }
 
 // ended waits for the end of the session.
-func (g *rogue) ended(s *secure.Session) error {
+func (g *rogueParty) ended(s *secure.Session) error {
 	g.r.t.Helper()
 	for {
 		if _, _, err := g.next(s); err != nil {
@@ -150,22 +77,16 @@ func (g *rogue) ended(s *secure.Session) error {
 }
 
 // request signs a request for a session.
-func (g *rogue) request(s *secure.Session, change func(*peerv1.Request)) preauth.Request {
+func (g *rogueParty) request(s *secure.Session, change func(*peerv1.Request)) preauth.Request {
 	g.r.t.Helper()
-	binding, id := s.Binding(), uuid.New()
-	body := &peerv1.Request{
-		PaymentId: id[:], BusinessDeviceId: g.cert.Body.DeviceId, Nonce: g.nonce[:], Amount: 100, Currency: "USD",
-		TtlMs: 60_000, ChannelBinding: binding[:], DeviceCert: g.id.DeviceCert, CreatedMs: time.Now().UnixMilli(),
-	}
-	if change != nil {
-		change(body)
-	}
-	return signed(g, body)
+	q, err := g.Request(s, change)
+	g.r.must(err)
+	return q
 }
 
-func signed[M proto.Message](g *rogue, body M) preauth.Signed[M] {
+func signed[M proto.Message](g *rogueParty, body M) preauth.Signed[M] {
 	g.r.t.Helper()
-	s, err := preauth.Sign(g.keys.Signing, body)
+	s, err := rogue.Sign(g.Device, body)
 	g.r.must(err)
 	return s
 }
@@ -218,12 +139,12 @@ func TestRogueTill(t *testing.T) {
 				g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: 99, Index: 1, Count: 2, Part: []byte{1}}))
 			},
 			"bundle of another root": func(s *secure.Session) {
-				b := signed(g, proto.CloneOf(g.trust.Bundle.Body)).Bytes
+				b := signed(g, proto.CloneOf(g.Trust.Bundle.Body)).Bytes
 				g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: 99, Count: 1, Part: b}))
 			},
 			"a genuine bundle, over and over": func(s *secure.Session) {
 				for range 2 {
-					g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: g.trust.Epoch(), Count: 1, Part: g.trust.Bundle.Bytes}))
+					g.send(s, secure.BundlePart, encode(t, &peerv1.BundlePart{Epoch: g.Trust.Epoch(), Count: 1, Part: g.Trust.Bundle.Bytes}))
 				}
 			},
 			"same request twice": func(s *secure.Session) {
@@ -292,7 +213,7 @@ func TestRogueTill(t *testing.T) {
 		if held, _ := ann.held(); held != 100 {
 			t.Errorf("%d held after the cancel of %s", held, v.Hash)
 		}
-		_ = g.radio.Close()
+		_ = g.Radio.Close()
 		r.balanced(map[string]int64{asked.PaymentId: 100}, honest, ann)
 	})
 }
@@ -320,7 +241,7 @@ func TestRogueTillFloods(t *testing.T) {
 		if n := ann.counters().Commits - before; n > 60 {
 			t.Errorf("%d commits for 180 requests", n)
 		}
-		_ = g.radio.Close()
+		_ = g.Radio.Close()
 	})
 }
 
@@ -371,13 +292,13 @@ func TestRogueCustomer(t *testing.T) {
 		q := asked(s)
 		never := [32]byte{7}
 		g.send(s, secure.Charge, signed(g, &peerv1.Charge{
-			InstrumentRef: make([]byte, 16), RequestHash: never[:], Amount: 100, Currency: "USD", CustomerDeviceId: g.cert.Body.DeviceId,
+			InstrumentRef: make([]byte, 16), RequestHash: never[:], Amount: 100, Currency: "USD", CustomerDeviceId: g.Cert.Body.DeviceId,
 		}).Bytes)
 		if typ, _, err := g.next(s); typ != secure.Unknown {
 			t.Errorf("answered %s, %v to an unknown request", typ, err)
 		}
 		charge := signed(g, &peerv1.Charge{
-			InstrumentRef: make([]byte, 16), RequestHash: q.Hash[:], Amount: 100, Currency: "USD", CustomerDeviceId: g.cert.Body.DeviceId,
+			InstrumentRef: make([]byte, 16), RequestHash: q.Hash[:], Amount: 100, Currency: "USD", CustomerDeviceId: g.Cert.Body.DeviceId,
 		}).Bytes
 		before := till.counters().Commits
 		var first []byte
@@ -395,7 +316,7 @@ func TestRogueCustomer(t *testing.T) {
 			t.Errorf("%d commits for one refused charge sent 20 times", n)
 		}
 		_ = s.Close(secure.CloseDone)
-		_ = g.radio.Close()
+		_ = g.Radio.Close()
 
 		bob.radio.unmute() // an honest customer can still pay
 		got := r.received(toBob)
