@@ -26,8 +26,9 @@ func (s *stage) believe(ctx context.Context, sale *sale, admin backend.Admin) (b
 		for _, one := range all {
 			switch {
 			case one.GetPaymentId() != sale.id:
-			case p.isTill():
+			case p == sale.at:
 				b.till = one
+			case p.isTill():
 			case b.payers[p.key] == nil:
 				b.payers[p.key] = one
 			}
@@ -65,6 +66,9 @@ func outcomes(ctx context.Context, payment string, admin backend.Admin) (string,
 func (s *stage) accounts(l ledger, beliefs []belief) []account {
 	var all []account
 	for _, p := range s.customers() {
+		if p.forgot {
+			continue
+		}
 		for n, h := range p.allHolds() {
 			a := account{label: fmt.Sprintf("%s-preauth-%d", p.key, n+1), currency: h.GetCurrency(), reserve: l.holds[h.GetPreAuthorizationId()]}
 			s.check(errors.Join(a.read(h), a.addRejected(h.GetPreAuthorizationId(), beliefs, p.key)), "%s", a.label)

@@ -69,10 +69,18 @@ func newBubble(t *testing.T) *bubble {
 	}
 }
 
-func (b *bubble) books() string      { return filepath.Join(b.root, "backend") }
-func (b *bubble) url() string        { return "https://localhost:443" }
-func (b *bubble) air() *sim.Air      { return b.airwaves }
-func (b *bubble) where(string) place { return place{} }
+func (b *bubble) books() string { return filepath.Join(b.root, "backend") }
+func (b *bubble) url() string   { return "https://localhost:443" }
+func (b *bubble) air() *sim.Air { return b.airwaves }
+
+func (b *bubble) where(name string) place {
+	if n := b.devices[name]; n != nil {
+		return place{Dir: n.dir}
+	}
+	return place{Dir: b.previous[name]}
+}
+
+func (b *bubble) reach(ctx context.Context) (net.Conn, error) { return b.port.Load().DialContext(ctx) }
 
 func (b *bubble) slow() time.Duration { return 150 * time.Millisecond }
 
@@ -121,6 +129,7 @@ func (b *bubble) start(_ context.Context, d deviceSpec) error {
 			Role: d.role, DisplayName: d.name, Dir: n.dir, Offline: d.offline, Driver: "sim", Listener: n.local,
 			Radio: n.radio, Air: insideAir{airControl{air: b.airwaves, radio: n.radio}},
 			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return n.cable.dial(ctx, b.port.Load()) },
+			Wall:        func() time.Time { return time.Now().Add(d.ahead) },
 			Splay:       demoSplay, RetryMax: demoRetryMax, LogLevel: new(slog.LevelVar), Logger: b.log.With("at", d.name),
 			Ready: func(*device.Node) { close(ready) },
 		})

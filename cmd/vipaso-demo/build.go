@@ -21,6 +21,7 @@ import (
 // What every world starts with.
 const (
 	businessName = "Cafe Luna"
+	rivalName    = "Kiosk Sol"
 	balance      = "500.00 USD" // of each customer's card
 	guarantee    = "10.00 USD"  // per pre-authorization and till
 	setAside     = "100.00 USD" // by each customer, unless the scenario says otherwise
@@ -31,6 +32,8 @@ type cast struct {
 	preauthLife time.Duration
 	// aside is what a customer sets aside, by name; "" is nothing.
 	aside map[string]string
+	// rivals has another business's till in Carl's place.
+	rivals bool
 }
 
 // build makes a world: a backend, a till and three customers, enrolled, with
@@ -40,7 +43,11 @@ func build(ctx context.Context, h host, c cast, tell func(string)) (s *stage, er
 	s.till = s.newParty("the till", "till", peerv1.Role_ROLE_BUSINESS)
 	s.ann = s.newParty("Ann", "ann", peerv1.Role_ROLE_CUSTOMER)
 	s.bea = s.newParty("Bea", "bea", peerv1.Role_ROLE_CUSTOMER)
-	s.carl = s.newParty("Carl", "carl", peerv1.Role_ROLE_CUSTOMER)
+	if c.rivals {
+		s.kiosk = s.newParty("the kiosk", "kiosk", peerv1.Role_ROLE_BUSINESS)
+	} else {
+		s.carl = s.newParty("Carl", "carl", peerv1.Role_ROLE_CUSTOMER)
+	}
 	err = perform(func() {
 		s.startsBackend()
 		s.withAdmin(s.guarantees)
@@ -92,7 +99,11 @@ func (p *party) joins() {
 // register creates the business, or the customer with a card.
 func (p *party) register(ctx context.Context, a backend.Admin) (backend.Party, error) {
 	if p.isTill() {
-		id, err := a.CreateBusiness(ctx, businessName, 5812)
+		name := businessName
+		if p == p.kiosk {
+			name = rivalName
+		}
+		id, err := a.CreateBusiness(ctx, name, 5812)
 		p.owner = id.String()
 		return backend.Party{Business: id}, err
 	}

@@ -55,10 +55,12 @@ func childBackend() *cobra.Command {
 func childDevice() *cobra.Command {
 	var cfg device.Config
 	var role string
+	var ahead time.Duration
 	c := &cobra.Command{
 		Use: "device", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg.Role = peerv1.Role(peerv1.Role_value[role])
+			cfg.Wall = func() time.Time { return time.Now().Add(ahead) }
 			cfg.Driver, cfg.Splay, cfg.RetryMax = "sim", demoSplay, demoRetryMax
 			cfg.LogLevel = new(slog.LevelVar)
 			cfg.Logger = slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: cfg.LogLevel}))
@@ -72,6 +74,7 @@ func childDevice() *cobra.Command {
 	f.StringVar(&cfg.SimSocket, "air", "", "socket of the air")
 	f.StringVar(&cfg.DisplayName, "name", "", "name on the air")
 	f.BoolVar(&cfg.Offline, "offline", false, "begin without a network")
+	f.DurationVar(&ahead, "ahead", 0, "how far the clock is ahead")
 	f.StringVar(&role, "role", "", "ROLE_BUSINESS or ROLE_CUSTOMER")
 	return c
 }

@@ -20,16 +20,23 @@ const socketMax = 107
 type demoOptions struct {
 	headless bool
 	scenario string
+	attack   string
 	dir      string
 
 	conformance string // of test vectors
 }
 
-// runDemo plays scenarios, or stays up until ctx ends.
+// runDemo plays scenarios or tries attacks, or stays up until ctx ends.
 func runDemo(ctx context.Context, o demoOptions, out, progress io.Writer) (err error) {
 	plays, err := chosen(o.scenario)
 	if err != nil {
 		return err
+	}
+	var tries []attack
+	if o.attack != "" {
+		if tries, err = attacksNamed(o.attack); err != nil {
+			return err
+		}
 	}
 	dir, remove, err := scratch(o.dir)
 	if err != nil {
@@ -43,6 +50,9 @@ func runDemo(ctx context.Context, o demoOptions, out, progress io.Writer) (err e
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
+	if o.attack != "" {
+		return attackAll(ctx, tries, dir, out, progress)
+	}
 	if o.headless {
 		return playAll(ctx, plays, dir, out, progress)
 	}
@@ -118,10 +128,7 @@ func playAll(ctx context.Context, plays []scenario, dir string, out, progress io
 
 // playProcesses plays one scenario in a world of processes.
 func playProcesses(ctx context.Context, sc scenario, dir string, spawner *spawner, tell func(string)) (*audit, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	h, err := newProcesses(dir, spawner, interval)
+	h, err := newWorld(dir, spawner)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +138,14 @@ func playProcesses(ctx context.Context, sc scenario, dir string, spawner *spawne
 	}
 	a, err := s.enact(sc)
 	return a, errors.Join(err, s.close())
+}
+
+// newWorld is a host of processes in a new directory.
+func newWorld(dir string, spawner *spawner) (*processes, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return newProcesses(dir, spawner, interval)
 }
 
 // enact plays a scenario to its end, has everybody synchronize, and asks what

@@ -14,6 +14,7 @@ type eventLog struct {
 	mu      sync.Mutex
 	events  []*paymentv1.Event
 	changed chan struct{}
+	putBack bool // the store was put back: one leap over what it may have forgotten
 	gap     error
 }
 
@@ -38,7 +39,11 @@ func (l *eventLog) follow(ctx context.Context, device devicev1.DeviceServiceClie
 func (l *eventLog) add(e *paymentv1.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if want := uint64(len(l.events)) + 1; e.GetSequence() != want && l.gap == nil {
+	want := l.newest() + 1
+	if l.putBack && e.GetSequence() > want {
+		want, l.putBack = e.GetSequence(), false
+	}
+	if e.GetSequence() != want && l.gap == nil {
 		l.gap = fmt.Errorf("event %d came where %d was expected", e.GetSequence(), want)
 	}
 	l.events = append(l.events, e)
@@ -59,7 +64,15 @@ func (l *eventLog) ended(err error) {
 func (l *eventLog) last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return uint64(len(l.events))
+	return l.newest()
+}
+
+// newest is the number of the last event. The caller holds mu.
+func (l *eventLog) newest() uint64 {
+	if len(l.events) == 0 {
+		return 0
+	}
+	return l.events[len(l.events)-1].GetSequence()
 }
 
 // snapshot returns all events so far, and a channel that is closed with the
@@ -77,8 +90,8 @@ func (l *eventLog) await(ctx context.Context, after uint64, match func(*paymentv
 			return nil, err
 		}
 		events, changed := l.snapshot()
-		for _, e := range events[min(after, uint64(len(events))):] {
-			if match(e) {
+		for _, e := range events {
+			if e.GetSequence() > after && match(e) {
 				return e, nil
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,6 +23,8 @@ type host interface {
 	// books is the directory of the backend, url where devices find it.
 	books() string
 	url() string
+	// reach connects to it, as a device does.
+	reach(ctx context.Context) (net.Conn, error)
 
 	// start runs a device on what it has stored, and returns when its API
 	// answers; call connects to that.
@@ -54,6 +57,8 @@ type deviceSpec struct {
 	name    string
 	role    peerv1.Role
 	offline bool // it begins without a network
+	// ahead is how far its own clock is ahead of everybody else's.
+	ahead time.Duration
 }
 
 // place is where a party can be found.

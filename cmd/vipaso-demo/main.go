@@ -46,8 +46,8 @@ type usageError struct{ err error }
 func (u usageError) Error() string { return u.err.Error() }
 func (u usageError) Unwrap() error { return u.err }
 
-// exitCode is 0, 1 for a scenario or a test vector that does not come out as it
-// should, or 2 for a command line that cannot be used.
+// exitCode is 0, 1 for a scenario, an attack or a test vector that does not come
+// out as it should, or 2 for a command line that cannot be used.
 func exitCode(err error) int {
 	var usage usageError
 	switch {
@@ -70,6 +70,7 @@ lines to paste into another terminal.`,
 		Example: `  vipaso-demo
   vipaso-demo --headless --scenario happy
   vipaso-demo --headless
+  vipaso-demo --attack all
   vipaso-demo --conformance preauth/testdata/vectors`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -93,6 +94,7 @@ lines to paste into another terminal.`,
 	f := root.Flags()
 	f.BoolVar(&o.headless, "headless", false, "play scenarios, print what came out, and end")
 	f.StringVar(&o.scenario, "scenario", "all", "`name` of a scenario, or all")
+	f.StringVar(&o.attack, "attack", "", "try the attack of that `name`, or all, print what came of it, and end")
 	f.StringVar(&o.dir, "dir", "", "new or empty `directory` that keeps everything; without it all is removed at the end")
 	f.StringVar(&o.conformance, "conformance", "", "run the test vectors in a `file`, or in all files *.json of a directory, and end")
 	root.AddCommand(newAirCommand(), newChildCommand())

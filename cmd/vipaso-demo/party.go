@@ -28,10 +28,14 @@ const patience = 90 * time.Second
 // that does not come out as it should ends the scenario.
 type party struct {
 	*stage
-	name string // as people say it
-	key  string // as files and sockets are named
-	cut  bool   // it has no network
-	role peerv1.Role
+	name  string        // as people say it
+	key   string        // as files and sockets are named
+	cut   bool          // it has no network
+	ahead time.Duration // of its own clock
+	// turned says that its owner speaks the protocol by hand: it has no device
+	// any more. forgot says that its store was put back.
+	turned, forgot bool
+	role           peerv1.Role
 
 	owner      string // business or customer id at the backend
 	instrument string // a customer's own, UUID
@@ -54,7 +58,7 @@ func (p *party) isTill() bool { return p.role == peerv1.Role_ROLE_BUSINESS }
 func (p *party) begin() {
 	ctx, cancel := p.limit()
 	defer cancel()
-	p.check(p.host.start(ctx, deviceSpec{name: p.key, role: p.role, offline: p.cut}), "%s starts", p.name)
+	p.check(p.host.start(ctx, deviceSpec{name: p.key, role: p.role, offline: p.cut, ahead: p.ahead}), "%s starts", p.name)
 	conn, err := p.host.call(p.key)
 	p.check(err, "%s is called", p.name)
 	p.conn = conn

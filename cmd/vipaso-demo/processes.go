@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -53,6 +54,11 @@ func (p *processes) air() *sim.Air     { return p.airwaves }
 func (p *processes) books() string     { return filepath.Join(p.root, "backend") }
 func (p *processes) url() string       { return "https://" + p.address }
 
+func (p *processes) reach(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", p.address)
+}
+
 func (p *processes) where(name string) place {
 	w := place{
 		Dir: filepath.Join(p.root, name), Socket: filepath.Join(p.root, name+".sock"),
@@ -88,7 +94,7 @@ func (p *processes) start(ctx context.Context, d deviceSpec) error {
 	w := p.where(d.name)
 	c, _, err := p.spawner.spawn(ctx, w.Log, "child", "device",
 		"--dir", w.Dir, "--socket", w.Socket, "--air", p.airSocket(),
-		"--name", d.name, "--role", d.role.String(), "--offline="+strconv.FormatBool(d.offline))
+		"--name", d.name, "--role", d.role.String(), "--offline="+strconv.FormatBool(d.offline), "--ahead", d.ahead.String())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type stage struct {
 	tell func(string) // progress, for people; may be nil
 
 	till, ann, bea, carl *party
+	kiosk                *party // another till, in attacks, where Carl is not
 
 	sales   []*sale
 	opened  map[string]int64 // what instruments were created with, by currency
@@ -27,11 +29,18 @@ type stage struct {
 	journal []string // what was said
 }
 
-// parties are all devices, the till first.
-func (s *stage) parties() []*party { return []*party{s.till, s.ann, s.bea, s.carl} }
+// everybody is all there are, the till first.
+func (s *stage) everybody() []*party {
+	return slices.DeleteFunc([]*party{s.till, s.kiosk, s.ann, s.bea, s.carl}, func(p *party) bool { return p == nil })
+}
+
+// parties are all with a device, the till first.
+func (s *stage) parties() []*party {
+	return slices.DeleteFunc(s.everybody(), func(p *party) bool { return p.turned })
+}
 
 // customers are those who may pay.
-func (s *stage) customers() []*party { return []*party{s.ann, s.bea, s.carl} }
+func (s *stage) customers() []*party { return slices.DeleteFunc(s.parties(), (*party).isTill) }
 
 // exit is what a failed step panics with; perform turns it into an error.
 type exit struct{ err error }
@@ -143,9 +152,7 @@ func (s *stage) everybodySynchronizes() {
 // close ends everything that runs.
 func (s *stage) close() error {
 	for _, p := range s.parties() {
-		if p != nil {
-			p.disconnect()
-		}
+		p.disconnect()
 	}
 	return s.host.close()
 }
@@ -153,6 +160,7 @@ func (s *stage) close() error {
 // sale is one payment of a scenario.
 type sale struct {
 	*stage
+	at        *party // which asked
 	id, label string
 	amount    string        // "12.00 USD"
 	done      chan struct{} // closed when the till's call has returned
@@ -176,7 +184,7 @@ func (s *sale) ends(want string) {
 	if s.result != want {
 		s.fail("%s ended as %s, not %s", s.label, s.result, want)
 	}
-	s.say("the till is told of %s: %s", s.label, s.result)
+	s.say("%s is told of %s: %s", s.at.name, s.label, s.result)
 }
 
 // errNotWhole says that the books do not add up.

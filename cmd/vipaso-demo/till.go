@@ -19,14 +19,14 @@ func (p *party) asks(amount string) *sale {
 func (p *party) asksFor(r *businessv1.SendPaymentRequestViaBleRequest, amount string) *sale {
 	r.RequestId, r.PaymentReference = newRequestID(), fmt.Sprintf("Table %d", len(p.sales)+1)
 	r.Amount, r.Currency = split(amount)
-	s := &sale{stage: p.stage, amount: amount, label: fmt.Sprintf("payment-%d", len(p.sales)+1), done: make(chan struct{})}
+	s := &sale{stage: p.stage, at: p, amount: amount, label: fmt.Sprintf("payment-%d", len(p.sales)+1), done: make(chan struct{})}
 	stream, err := p.business.StreamPaymentRequest(p.ctx, &businessv1.StreamPaymentRequestRequest{Request: r})
-	p.check(err, "the till asks for %s", amount)
+	p.check(err, "%s asks for %s", p.name, amount)
 	first, err := stream.Recv()
-	p.check(err, "the till asks for %s", amount)
+	p.check(err, "%s asks for %s", p.name, amount)
 	s.id = first.GetPaymentId()
 	p.sales = append(p.sales, s)
-	p.say("the till asks for %s: %s", amount, s.label)
+	p.say("%s asks for %s: %s", p.name, amount, s.label)
 	p.streams.Go(func() {
 		defer close(s.done)
 		s.result, s.err = resultOf(stream)
@@ -61,8 +61,8 @@ func (p *party) cancels(s *sale) {
 	ctx, cancel := p.limit()
 	defer cancel()
 	_, err := p.business.CancelPayment(ctx, &businessv1.CancelPaymentRequest{RequestId: newRequestID(), PaymentId: s.id})
-	p.check(err, "the till cancels %s", s.label)
-	p.say("the till cancels %s", s.label)
+	p.check(err, "%s cancels %s", p.name, s.label)
+	p.say("%s cancels %s", p.name, s.label)
 }
 
 // isRefusedToAsk checks that a payment is not opened, and why.
@@ -76,7 +76,7 @@ func (p *party) isRefusedToAskWith(r *businessv1.SendPaymentRequestViaBleRequest
 	r.RequestId = newRequestID()
 	r.Amount, r.Currency = split(amount)
 	_, err := p.business.SendPaymentRequestViaBle(ctx, r)
-	p.refusedWith(err, reason, "the till asks for %s", amount)
+	p.refusedWith(err, reason, "%s asks for %s", p.name, amount)
 }
 
 // split parts "12.00 USD".
