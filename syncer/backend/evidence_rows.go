@@ -8,8 +8,8 @@ import (
 
 // Kinds of evidence and of remarks, by their stored text.
 const (
-	sameCounter   = "SAME_COUNTER"
-	overLimit     = "OVER_LIMIT"
+	sameCounter   = preauth.SameCounter
+	overLimit     = preauth.OverLimit
 	chainBroken   = "CHAIN_BROKEN"
 	claimConflict = "CLAIM_CONFLICT"
 	dispute       = "DISPUTE"

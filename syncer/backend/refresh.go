@@ -37,6 +37,9 @@ func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backend
 // and the verdicts that have changed since the device last asked.
 func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
 	c, now := from(ctx), s.now()
+	if err := s.keepHead(ctx, c, r.JournalHead, now); err != nil {
+		return nil, err
+	}
 	resp := &backendv1.RefreshResponse{Time: s.signedTime(now)}
 	err := s.store.Read(ctx, func(t Tx) error {
 		b, err := s.bundle(t, now)
