@@ -14,6 +14,7 @@ import (
 
 	"github.com/vipaso/vipasod/ble/link"
 	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/daemon/catalogue"
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
@@ -85,6 +86,9 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 	if err != nil {
 		t.d.refused.note(err)
 		t.d.log.Info("handshake", "error", err)
+		if errors.Is(err, secure.ErrVersion) {
+			t.incompatible(ctx, err)
+		}
 		l.Close("handshake")
 		return nil
 	}
@@ -102,6 +106,18 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 		time.AfterFunc(resendLimit, p.nudge.fire)
 	}
 	return p
+}
+
+// incompatible tells whoever waits for a payment that somebody near could not
+// be asked, why, and what to do: searching on does not help.
+func (t *till) incompatible(ctx context.Context, err error) {
+	sale, open, failed := t.d.store.OpenSale(ctx)
+	if failed != nil || !open {
+		return
+	}
+	reason, _ := reasonOf(err)
+	e, _ := catalogue.Lookup(reason)
+	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_SEARCHING, t.connected(), reason+": "+message(e, err)+" "+e.Next)
 }
 
 // local is this device's part in a handshake with a device of that role.

@@ -23,6 +23,7 @@ var errBeacon = errors.New("not a beacon")
 const (
 	resume   = 1 // EID is recognised by the till of an unfinished payment
 	targeted = 2 // EID is recognised by the till whose tag was read
+	critical = 8 // a later version's: who does not know it cannot deal with the device
 )
 
 // EID is a customer's identifier of the moment, rotated with its address.
@@ -42,6 +43,10 @@ type Beacon struct {
 	// Targeted says that the customer read a tag at one till and wants no
 	// other: EID was made by ResumeEID with the tag's id as key.
 	Targeted bool
+
+	// Critical says that a device that knows no more flags than these cannot
+	// deal with the customer: a later version will say what else there is.
+	Critical bool
 
 	// EID tells two devices apart, and nothing else.
 	EID EID
@@ -63,6 +68,9 @@ func (b Beacon) Encode() []byte {
 	if b.Targeted {
 		out[0] |= targeted
 	}
+	if b.Critical {
+		out[0] |= critical
+	}
 	copy(out[1:7], b.EID[:])
 	binary.LittleEndian.PutUint16(out[7:9], b.BaseHandle)
 	out[9] = byte(b.TxPower)
@@ -70,8 +78,9 @@ func (b Beacon) Encode() []byte {
 }
 
 // DecodeBeacon returns the Beacon in an advertisement's service data, or
-// an error if there is none. Flags it does not know are ignored: they may come
-// with a later version, and the handshake carries the bytes themselves.
+// an error if there is none. The one flag it neither knows nor takes for
+// critical is ignored: it may come with a later version, and the handshake
+// carries the bytes themselves.
 func DecodeBeacon(data []byte) (Beacon, error) {
 	if len(data) != BeaconLen {
 		return Beacon{}, fmt.Errorf("%d bytes of service data: %w", len(data), errBeacon)
@@ -80,6 +89,7 @@ func DecodeBeacon(data []byte) (Beacon, error) {
 		Version:    data[0] >> 4,
 		Resume:     data[0]&resume != 0,
 		Targeted:   data[0]&targeted != 0,
+		Critical:   data[0]&critical != 0,
 		EID:        EID(data[1:7]),
 		BaseHandle: binary.LittleEndian.Uint16(data[7:9]),
 		TxPower:    int8(data[9]),

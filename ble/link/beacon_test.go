@@ -20,7 +20,7 @@ func TestBeaconRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := Beacon{
 			Version: rapid.Uint8Range(1, 15).Draw(t, "version"), Resume: rapid.Bool().Draw(t, "resume"),
-			Targeted: rapid.Bool().Draw(t, "targeted"), EID: EID(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "eid")),
+			Targeted: rapid.Bool().Draw(t, "targeted"), Critical: rapid.Bool().Draw(t, "critical"), EID: EID(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "eid")),
 			BaseHandle: rapid.Uint16().Draw(t, "handle"), TxPower: rapid.Int8().Draw(t, "power"),
 		}
 		got, err := DecodeBeacon(want.Encode())
@@ -41,11 +41,17 @@ func TestDecodeBeaconRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeBeaconIgnoresLaterFlags(t *testing.T) {
-	data := Beacon{Version: 2, EID: EID{1}}.Encode()
-	data[0] |= 0x0e
-	if b, err := DecodeBeacon(data); err != nil || b.Resume || b.Version != 2 {
-		t.Errorf("%+v, %v", b, err)
+func TestDecodeBeaconOfALaterVersion(t *testing.T) {
+	want := Beacon{Version: 2, EID: EID{1}}
+	data := want.Encode()
+	data[0] |= 0x04
+	if b, err := DecodeBeacon(data); err != nil || b != want {
+		t.Errorf("with a flag to ignore: %+v, %v", b, err)
+	}
+	data[0] |= 0x08
+	want.Critical = true
+	if b, err := DecodeBeacon(data); err != nil || b != want {
+		t.Errorf("with a critical flag: %+v, %v", b, err)
 	}
 }
 

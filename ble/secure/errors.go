@@ -128,8 +128,9 @@ func AlertOf(err error) AlertCode {
 	return 0
 }
 
-// alertFor returns the ALERT that tells the peer about err, if it is to know.
-func alertFor(err error) (frame.Control, bool) {
+// alertFor returns the ALERT that tells the peer about err, if it is to know,
+// with the versions that it could have spoken.
+func alertFor(err error, speaks Versions) (frame.Control, bool) {
 	code := AlertOf(err)
-	return frame.Control{Op: frame.Alert, Code: uint8(code), VersionMin: VersionMin, VersionMax: VersionMax}, code != 0
+	return frame.Control{Op: frame.Alert, Code: uint8(code), VersionMin: speaks.Min, VersionMax: speaks.Max}, code != 0
 }

@@ -16,14 +16,13 @@ import (
 // The error wraps ErrProtocol, ErrHandshake, ErrPeerIdentity, ErrVersion,
 // ErrDowngrade, link.ErrLost or the context's error.
 func Initiate(ctx context.Context, l link.Link, loc Local, in Initiator) (*Session, error) {
-	opening, first, err := in.Open(loc, l.PeerReadValue(), rand.Reader)
+	w, err := newWire(l, loc.Versions)
 	if err != nil {
-		l.Close(err.Error())
 		return nil, err
 	}
-	w, err := newWire(l)
+	opening, first, err := in.Open(loc, l.PeerReadValue(), rand.Reader)
 	if err != nil {
-		return nil, err
+		return nil, w.giveUp(err)
 	}
 	agreed, err := initiate(ctx, w, opening, first)
 	if err != nil {
@@ -49,7 +48,7 @@ func initiate(ctx context.Context, w *wire, opening *Opening, first []byte) (Agr
 //
 // The errors are those of Initiate.
 func Respond(ctx context.Context, l link.Link, loc Local, r Responder) (*Session, error) {
-	w, err := newWire(l)
+	w, err := newWire(l, loc.Versions)
 	if err != nil {
 		return nil, err
 	}

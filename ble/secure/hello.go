@@ -2,9 +2,12 @@ package secure
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+
+	"google.golang.org/protobuf/proto"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
@@ -14,27 +17,62 @@ import (
 // unfinishedMax is how many unfinished payments a customer may list.
 const unfinishedMax = 8
 
-// versionRange is what one side speaks.
-type versionRange struct{ min, max uint32 }
+// Versions is the range of protocol versions that one side speaks.
+type Versions struct{ Min, Max uint8 }
 
-var ours = versionRange{VersionMin, VersionMax}
+// Ours are the versions of this package, and what the zero Versions means.
+var Ours = Versions{VersionMin, VersionMax}
+
+func (v Versions) orOurs() Versions { return cmp.Or(v, Ours) }
 
 // common returns the highest version that both sides speak, or false.
-func (v versionRange) common(peer versionRange) (uint32, bool) {
-	chosen := min(v.max, peer.max)
-	return chosen, chosen >= v.min && chosen >= peer.min && peer.min <= peer.max
+func (v Versions) common(low, high uint32) (uint32, bool) {
+	chosen := min(uint32(v.Max), high)
+	return chosen, chosen >= uint32(v.Min) && chosen >= low && low <= high
 }
 
 // agree checks the versions in a peer's hello: it must have chosen the highest
 // common one. Anything less is how an attacker would bring back an old fault.
-func (v versionRange) agree(peer *peerv1.Versions) error {
-	theirs := versionRange{peer.GetMin(), peer.GetMax()}
-	chosen, ok := v.common(theirs)
+func (v Versions) agree(peer *peerv1.Versions) error {
+	chosen, ok := v.common(peer.GetMin(), peer.GetMax())
 	if !ok || peer.GetChosen() != chosen {
 		return fmt.Errorf("version %d of %d to %d, where this device speaks %d to %d: %w",
-			peer.GetChosen(), theirs.min, theirs.max, v.min, v.max, ErrVersion)
+			peer.GetChosen(), peer.GetMin(), peer.GetMax(), v.Min, v.Max, ErrVersion)
 	}
 	return nil
+}
+
+func (v Versions) message(chosen uint32) *peerv1.Versions {
+	return &peerv1.Versions{Min: uint32(v.Min), Max: uint32(v.Max), Chosen: chosen}
+}
+
+// answers returns the version to speak with a customer that advertises so, or
+// why there is none.
+func (v Versions) answers(b link.Beacon) (uint32, error) {
+	if b.Critical {
+		return 0, fmt.Errorf("the customer speaks to those only who know a flag that this device does not: %w", ErrVersion)
+	}
+	if b.Version < v.Min {
+		return 0, fmt.Errorf("the customer speaks versions up to %d, this device from %d: %w", b.Version, v.Min, ErrVersion)
+	}
+	return uint32(min(b.Version, v.Max)), nil
+}
+
+// decodeHello decodes a hello strictly. A peer of other versions may say more
+// than this one can read, and is told of the versions then: that both could
+// agree on.
+func decodeHello(b []byte, hello interface {
+	proto.Message
+	GetVersions() *peerv1.Versions
+}, v Versions) error {
+	strict := Decode(b, hello)
+	if strict == nil || proto.Unmarshal(b, hello) != nil || hello.GetVersions() == nil {
+		return strict
+	}
+	if err := v.agree(hello.GetVersions()); err != nil {
+		return err
+	}
+	return strict
 }
 
 // businessHello makes the payload of the first message to a customer with that
@@ -44,14 +82,15 @@ func businessHello(readValue []byte, loc Local, in Initiator) (*peerv1.BusinessH
 	if err != nil {
 		return nil, fmt.Errorf("advertisement: %w: %w", err, ErrHandshake)
 	}
-	chosen := min(uint32(beacon.Version), ours.max)
-	if chosen < ours.min {
-		return nil, fmt.Errorf("the customer speaks versions up to %d: %w", beacon.Version, ErrVersion)
+	ours := loc.Versions.orOurs()
+	chosen, err := ours.answers(beacon)
+	if err != nil {
+		return nil, err
 	}
 	commitment := sha256.Sum256(in.Nonce[:])
 	return &peerv1.BusinessHello{
 		DeviceCert:    loc.DeviceCert,
-		Versions:      &peerv1.Versions{Min: ours.min, Max: ours.max, Chosen: chosen},
+		Versions:      ours.message(chosen),
 		Advertisement: in.Advertisement,
 		ReadValue:     readValue,
 		BundleEpoch:   loc.Epoch,
@@ -62,7 +101,7 @@ func businessHello(readValue []byte, loc Local, in Initiator) (*peerv1.BusinessH
 // judge checks the first message as the customer device does, before it says
 // anything about itself. peerStatic is the Noise key that was used.
 func (r Responder) judge(hello *peerv1.BusinessHello, peerStatic []byte, loc Local) error {
-	if err := ours.agree(hello.GetVersions()); err != nil {
+	if err := loc.Versions.orOurs().agree(hello.GetVersions()); err != nil {
 		return err
 	}
 	if len(hello.GetNonceHash()) != sha256.Size {
@@ -84,7 +123,7 @@ func (r Responder) judge(hello *peerv1.BusinessHello, peerStatic []byte, loc Loc
 func (r Responder) customerHello(loc Local, peer *peerv1.BusinessHello) *peerv1.CustomerHello {
 	hello := &peerv1.CustomerHello{
 		DeviceCert:  loc.DeviceCert,
-		Versions:    &peerv1.Versions{Min: ours.min, Max: ours.max, Chosen: peer.GetVersions().GetChosen()},
+		Versions:    loc.Versions.orOurs().message(peer.GetVersions().GetChosen()),
 		BundleEpoch: loc.Epoch,
 		Nonce:       r.Nonce[:],
 		ResumeKey:   r.ResumeKey[:],
@@ -98,7 +137,7 @@ func (r Responder) customerHello(loc Local, peer *peerv1.BusinessHello) *peerv1.
 
 // judgeCustomer checks the second message as the till does.
 func judgeCustomer(hello *peerv1.CustomerHello, peerStatic []byte, loc Local) error {
-	if err := ours.agree(hello.GetVersions()); err != nil {
+	if err := loc.Versions.orOurs().agree(hello.GetVersions()); err != nil {
 		return err
 	}
 	if len(hello.GetNonce()) != 16 || len(hello.GetResumeKey()) != 16 || len(hello.GetUnfinished()) > unfinishedMax {

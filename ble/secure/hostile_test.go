@@ -31,7 +31,7 @@ func newStranger(s *scene, initiator bool) *stranger {
 	if !initiator {
 		l, p = s.customerLink, s.customer
 	}
-	w, err := newWire(l)
+	w, err := newWire(l, Ours)
 	s.ok(err)
 	hs, err := newState(p.Local, initiator, rand.Reader)
 	s.ok(err)
@@ -307,30 +307,8 @@ func TestPeerError(t *testing.T) {
 		if !errors.Is(err, tt.err) || err.Error() == "" {
 			t.Errorf("%+v: %v, want %v", tt.ctl, err, tt.err)
 		}
-		if _, ok := alertFor(err); ok {
+		if _, ok := alertFor(err, Ours); ok {
 			t.Errorf("%v is told to the peer that said it", err)
-		}
-	}
-}
-
-// TestVersions checks the choice of versions between any two ranges.
-func TestVersions(t *testing.T) {
-	for _, tt := range []struct {
-		ours, theirs versionRange
-		chosen       uint32
-		ok           bool
-	}{
-		{versionRange{1, 1}, versionRange{1, 1}, 1, true},
-		{versionRange{1, 3}, versionRange{2, 5}, 3, true},
-		{versionRange{1, 3}, versionRange{2, 5}, 2, false}, // a downgrade
-		{versionRange{1, 3}, versionRange{1, 2}, 2, true},
-		{versionRange{2, 3}, versionRange{1, 1}, 1, false},
-		{versionRange{1, 1}, versionRange{2, 3}, 1, false},
-		{versionRange{1, 3}, versionRange{3, 2}, 2, false},
-	} {
-		err := tt.ours.agree(&peerv1.Versions{Min: tt.theirs.min, Max: tt.theirs.max, Chosen: tt.chosen})
-		if (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrVersion) {
-			t.Errorf("%v and %v with %d: %v", tt.ours, tt.theirs, tt.chosen, err)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func TestIdle(t *testing.T) {
 	})
 	// A peer that is linked but silent: nobody runs its side any more.
 	play(t, sim.Conditions{}, func(s *scene) {
-		w, err := newWire(s.tillLink)
+		w, err := newWire(s.tillLink, Ours)
 		s.ok(err)
 		start := time.Now()
 		<-w.ctx.Done()

@@ -99,6 +99,9 @@ type Local struct {
 	// Epoch is that of our trust bundle.
 	Epoch uint64
 
+	// Versions are those that this device speaks. Zero means Ours.
+	Versions Versions
+
 	// VerifyPeer checks the other device's certificate: its chain and
 	// validity, that it is not revoked, and that its role is the opposite of
 	// ours. It returns the X25519 public key in it.

@@ -81,7 +81,7 @@ func (o *Opening) Finish(second []byte) (Agreement, error) {
 		return Agreement{}, fmt.Errorf("second message: %w: %w", err, ErrHandshake)
 	}
 	var peer peerv1.CustomerHello
-	if err := Decode(payload, &peer); err != nil {
+	if err := decodeHello(payload, &peer, o.loc.Versions.orOurs()); err != nil {
 		return Agreement{}, err
 	}
 	if err := judgeCustomer(&peer, o.hs.PeerStatic(), o.loc); err != nil {
@@ -110,7 +110,7 @@ func (r Responder) Answer(loc Local, first []byte, random io.Reader) (second []b
 		return nil, Agreement{}, fmt.Errorf("first message: %w: %w", err, ErrHandshake)
 	}
 	var peer peerv1.BusinessHello
-	if err := Decode(payload, &peer); err != nil {
+	if err := decodeHello(payload, &peer, loc.Versions.orOurs()); err != nil {
 		return nil, Agreement{}, err
 	}
 	if err := r.judge(&peer, hs.PeerStatic(), loc); err != nil {

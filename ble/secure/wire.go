@@ -14,6 +14,7 @@ import (
 // one that receives and one that sends, which end with the wire.
 type wire struct {
 	link   link.Link
+	speaks Versions        // what an ALERT says
 	ctx    context.Context // ends with the wire
 	cancel context.CancelFunc
 	idle   *time.Timer
@@ -30,15 +31,16 @@ type wire struct {
 	ackTimer *time.Timer
 }
 
-// newWire starts a wire on l. Its error wraps ErrHandshake; l is then closed.
-func newWire(l link.Link) (*wire, error) {
+// newWire starts a wire on l of a device that speaks these versions. Its error
+// wraps ErrHandshake; l is then closed.
+func newWire(l link.Link, speaks Versions) (*wire, error) {
 	conn, err := frame.New(l.ValueMax(), window(l))
 	if err != nil {
 		l.Close("values too short")
 		return nil, fmt.Errorf("%w: %w", err, ErrHandshake)
 	}
 	w := &wire{
-		link: l, conn: conn,
+		link: l, conn: conn, speaks: speaks.orOurs(),
 		kick: make(chan struct{}, 1), slot: make(chan struct{}, 1),
 		inbox: make(chan []byte, inboxMax),
 	}
@@ -277,7 +279,7 @@ func (w *wire) fail(err error) {
 // refuse ends the wire because of err, and tells the peer if it was at fault.
 // It does not wait.
 func (w *wire) refuse(err error) {
-	alert, ok := alertFor(err)
+	alert, ok := alertFor(err, w.speaks)
 	if !ok || !w.signalEnd(alert, err) {
 		w.fail(err)
 		return

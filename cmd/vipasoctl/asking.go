@@ -90,9 +90,12 @@ func (s *asking) hear(m *businessv1.StreamPaymentRequestResponse) error {
 }
 
 // progress tells of a step. The code is for the eyes of staff and customer
-// while somebody decides, so it is shown wherever people read.
+// while somebody decides, and why somebody near cannot be asked is for staff,
+// so both are shown wherever people read.
 func (s *asking) progress(p *businessv1.Progress) {
-	if p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN && !s.app.json {
+	needed := p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN ||
+		p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_SEARCHING && p.GetDetail() != ""
+	if needed && !s.app.json {
 		s.app.note("%s", progressText(p))
 		return
 	}

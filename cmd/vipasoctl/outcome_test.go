@@ -198,3 +198,17 @@ func TestFailedStepsByRole(t *testing.T) {
 		}
 	}
 }
+
+// TestWhyNobodyCanBeAsked: staff are told what keeps somebody near from paying.
+func TestWhyNobodyCanBeAsked(t *testing.T) {
+	f := answering(t)
+	f.answer("StreamPaymentRequest", &businessv1.StreamPaymentRequestResponse{Update: &businessv1.StreamPaymentRequestResponse_Progress{
+		Progress: &businessv1.Progress{Step: businessv1.ProgressStep_PROGRESS_STEP_SEARCHING, Detail: "PEER_INCOMPATIBLE: another version"},
+	}}, outcomeOf(paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)))
+	if got := f.run("pay", "request", "12.00", "USD"); got.code != 0 || got.stderr != "searching: PEER_INCOMPATIBLE: another version\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := f.run("pay", "request", "12.00", "USD", "--json"); got.code != 0 || got.stderr != "" {
+		t.Errorf("%+v", got)
+	}
+}
