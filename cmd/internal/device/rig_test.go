@@ -41,7 +41,9 @@ type rig struct {
 	port  *bufconn.Listener // of the backend
 	admin server.Admin
 	air   *sim.Air
-	cut   bool // devices start without a network
+	cut   bool         // devices start without a network
+	log   *slog.Logger // of every device; nil for none
+	dial  []grpc.DialOption
 }
 
 // party is one device of a rig.
@@ -106,6 +108,9 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	listener := bufconn.Listen(wire)
 	ready, done := make(chan *Node, 1), make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
+	if r.log != nil {
+		log = r.log.With("device", name)
+	}
 	if os.Getenv("VIPASO_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("device", name)
 	}
@@ -133,8 +138,8 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 		r.t.Fatalf("%s: %v", name, err)
 	}
 	var err error
-	p.conn, err = grpc.NewClient("passthrough:///"+name, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	p.conn, err = grpc.NewClient("passthrough:///"+name, append(r.dial, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
