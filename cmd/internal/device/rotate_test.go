@@ -105,7 +105,7 @@ func TestIssuersOverlap(t *testing.T) {
 		pays(ann, card)
 		ann.stop()
 		till.stop()
-		time.Sleep(49 * time.Hour)
+		<-time.After(49 * time.Hour)
 		r.cut = true
 		till = r.start(till.name, till.role)
 		r.cut = false

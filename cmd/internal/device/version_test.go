@@ -53,7 +53,7 @@ func TestCustomersOfLaterVersions(t *testing.T) {
 				if !errors.Is(err, secure.ErrVersion) || c.critical && (!errors.As(err, &told) || told.VersionMin != secure.VersionMin || told.VersionMax != secure.VersionMax) {
 					t.Errorf("the customer learns %v", err)
 				}
-				r.must(g.radio.Advertise(r.ctx, link.Advertisement{}))
+				r.must(g.Radio.Advertise(r.ctx, link.Advertisement{}))
 				ann, card := r.payer("ann", "40.00")
 				events := ann.listen(r.ctx)
 				ann.accept(r.received(events), card)
@@ -70,20 +70,20 @@ func TestCustomersOfLaterVersions(t *testing.T) {
 }
 
 // respond advertises and answers one till.
-func (g *rogue) respond(speaks secure.Versions, b link.Beacon) error {
+func (g *rogueParty) respond(speaks secure.Versions, b link.Beacon) error {
 	ctx, cancel := context.WithTimeout(g.r.ctx, patience)
 	defer cancel()
 	b.BaseHandle, b.EID = link.DefaultBaseHandle, link.EID{1, 2, 3}
-	if err := g.radio.Advertise(ctx, link.Advertisement{On: true, ServiceData: b.Encode()}); err != nil {
+	if err := g.Radio.Advertise(ctx, link.Advertisement{On: true, ServiceData: b.Encode()}); err != nil {
 		return err
 	}
-	l, err := g.radio.Accept(ctx)
+	l, err := g.Radio.Accept(ctx)
 	if err != nil {
 		return err
 	}
-	loc := g.local()
+	loc := g.Local()
 	loc.Versions = speaks
-	s, err := secure.Respond(ctx, l, loc, secure.Responder{RecentAdvertisement: func([]byte) bool { return true }, Nonce: g.nonce})
+	s, err := secure.Respond(ctx, l, loc, secure.Responder{RecentAdvertisement: func([]byte) bool { return true }, Nonce: g.Nonce})
 	if err != nil {
 		return err
 	}
