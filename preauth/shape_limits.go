@@ -1,6 +1,8 @@
 package preauth
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -12,6 +14,16 @@ const (
 	velocityLongest  = 7 * 24 * time.Hour
 	emergencyLongest = 24 * time.Hour
 )
+
+// CheckLimits refuses limits that no certificate may carry. The error wraps
+// ErrDecode.
+func CheckLimits(c *peerv1.DeviceCert) error {
+	var s shape
+	if s.limits(c); len(s.errs) > 0 {
+		return fmt.Errorf("%w: %w", ErrDecode, errors.Join(s.errs...))
+	}
+	return nil
+}
 
 // limits checks what bounds a device. An emergency never bounds more than a
 // normal day.

@@ -53,6 +53,9 @@ func TestSignedLimitsOutOfBounds(t *testing.T) {
 	if _, err := Sign(testKey("issuer"), good()); err != nil {
 		t.Fatalf("the largest limits: %v", err)
 	}
+	if err := CheckLimits(&peerv1.DeviceCert{Caps: signedCert().Caps}); err != nil {
+		t.Errorf("limits alone: %v", err)
+	}
 	for name, bend := range map[string]func(*peerv1.DeviceCert){
 		"counterparty below zero":             func(c *peerv1.DeviceCert) { c.Caps[0].CounterpartyMax = -1 },
 		"emergency payment below zero":        func(c *peerv1.DeviceCert) { c.Caps[0].EmergencyPaymentMax = -1 },
@@ -71,6 +74,9 @@ func TestSignedLimitsOutOfBounds(t *testing.T) {
 		bend(c)
 		if _, err := Sign(testKey("issuer"), c); !errors.Is(err, ErrDecode) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if err := CheckLimits(c); !errors.Is(err, ErrDecode) {
+			t.Errorf("%s, alone: %v", name, err)
 		}
 	}
 }

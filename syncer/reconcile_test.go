@@ -344,7 +344,7 @@ func TestARevokedTillStillHandsIn(t *testing.T) {
 	}
 }
 
-func TestVoidAndRenew(t *testing.T) {
+func TestVoidAtTheBackend(t *testing.T) {
 	s := newStreet(t)
 	got, err := s.customer.s.Void(t.Context(), preauth.ID{7}, s.auth.ID())
 	if err != nil || got.ReleasedAt.Before(time.Now().AddDate(0, 0, 7)) {
@@ -357,8 +357,39 @@ func TestVoidAndRenew(t *testing.T) {
 	if n := len(s.customer.refresh); n == 0 || len(s.customer.refresh[n-1].Voided) != 1 {
 		t.Errorf("refreshed %+v", s.customer.refresh)
 	}
-	must(t, s.customer.s.Renew(t.Context()))
-	if s.customer.renewals != 1 {
-		t.Error("not renewed")
+}
+
+// What the operator changes of the limits reaches a device when it
+// synchronizes next, once.
+func TestLimitsReachADevice(t *testing.T) {
+	s := newStreet(t)
+	d := s.customer
+	cert := func() *peerv1.DeviceCert {
+		c, err := d.Credentials(t.Context())
+		must(t, err)
+		return open[*peerv1.DeviceCert](t, c.DeviceCert).Body
 	}
+	sync := func(renewals int, counterparty int64) {
+		t.Helper()
+		_, err := d.s.SyncNow(t.Context(), nil)
+		must(t, err)
+		if c := cert(); d.renewals != renewals || c.Caps[0].PaymentMax != 50_00 || c.Caps[0].CounterpartyMax != counterparty {
+			t.Errorf("%d renewals, limits %v", d.renewals, c.Caps[0])
+		}
+	}
+	sync(0, 0)
+	must(t, s.admin.SetLimits(t.Context(), "USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.CounterpartyMax = 80_00 }))
+	sync(1, 80_00)
+	sync(1, 80_00)
+
+	// Also if another device has passed on the bundle of that epoch before.
+	must(t, s.admin.SetLimits(t.Context(), "USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.CounterpartyMax = 90_00 }))
+	_, err := s.till.s.SyncNow(t.Context(), nil)
+	must(t, err)
+	fresh, err := s.till.Credentials(t.Context())
+	must(t, err)
+	d.mu.Lock()
+	d.creds.Trust, d.creds.BundleEpoch = fresh.Trust, fresh.BundleEpoch
+	d.mu.Unlock()
+	sync(2, 90_00)
 }

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -140,8 +141,9 @@ func (s *Syncer) instruments(ctx context.Context, in []*backendv1.Instrument) []
 	return all
 }
 
-// Renew gets fresh certificates for the device's keys and gives them to the
-// book, if they say nothing new but a later end.
+// Renew gets certificates for the device's keys and gives them to the book, if
+// they are others than the present ones and say nothing new but limits and a
+// later end.
 //
 // The error is one of those of ask, or the book's.
 func (s *Syncer) Renew(ctx context.Context) error {
@@ -150,6 +152,9 @@ func (s *Syncer) Renew(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if bytes.Equal(resp.DeviceCert, creds.DeviceCert) && len(creds.TLS.Certificate) > 0 && bytes.Equal(resp.TlsCert, creds.TLS.Certificate[0]) {
+		return nil // the present ones
 	}
 	if err := renews(creds, resp.DeviceCert, resp.TlsCert); err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestTheFirstCallComesWithinTheSplay(t *testing.T) {
 		if d.left() != 0 || d.b.count("Submit") != 1 {
 			t.Fatalf("%d left after %v", d.left(), d.b.seen().calls)
 		}
-		if calls := d.b.seen().calls; !slices.Equal(calls, []string{"Refresh", "Submit"}) {
+		if calls := d.b.seen().calls; !slices.Equal(calls, []string{"Refresh", "Renew", "Submit"}) {
 			t.Errorf("calls %v", calls)
 		}
 	})
@@ -179,7 +179,7 @@ func TestTheHeartbeat(t *testing.T) {
 		pass(time.Hour)
 		l := d.b.seen()
 		n := l.count("Refresh")
-		if n < 60 || n > 70 || len(l.calls) != n {
+		if n < 60 || n > 70 || l.count("Renew") != 1 || len(l.calls) != n+1 {
 			t.Errorf("%d calls, %d refreshes in an idle hour", len(l.calls), n)
 		}
 		for i := 1; i < len(l.times); i++ {
@@ -187,7 +187,7 @@ func TestTheHeartbeat(t *testing.T) {
 				t.Errorf("silent for %s", gap)
 			}
 		}
-		if heard := d.heardTimes(); len(heard) != n || heard[n-1].Sub(l.times[n-1]).Abs() > time.Second {
+		if heard := d.heardTimes(); len(heard) != n+1 || heard[n].Sub(l.times[n]).Abs() > time.Second {
 			t.Errorf("heard the time %d times of %d", len(heard), n)
 		}
 		if d.dialled() != 1 {
@@ -226,7 +226,7 @@ func TestTheBackendSetsThePace(t *testing.T) {
 		wait.Store(0)
 		d.s.Kick()
 		pass(time.Until(refused.Add(137*time.Second - time.Millisecond)))
-		if calls := d.b.seen().calls; len(calls) != 2 {
+		if calls := d.b.seen().calls; len(calls) != 3 {
 			t.Fatalf("called %v before it was told to", calls)
 		}
 		pass(2 * time.Millisecond)

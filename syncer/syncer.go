@@ -59,6 +59,7 @@ type Syncer struct {
 
 	// Held with turns.
 	refreshed time.Time                // last Refresh
+	followed  uint64                   // epoch in which the certificates were renewed
 	waiting   map[outbox.Key]time.Time // NextTry of what was postponed
 	whole     bool                     // the next turn takes what is not due yet, too
 	began     time.Time                // of this process, with a monotonic reading

@@ -119,6 +119,21 @@ func (s *Syncer) prepare(ctx context.Context, now bool) error {
 		return err
 	}
 	s.refreshed = s.now()
+	return s.passable(ctx, "certificates not renewed", s.follow(ctx))
+}
+
+// follow renews the certificates once in every epoch that it meets, wherever
+// its bundle came from: with an epoch the signed limits may have changed, and
+// else the backend answers with the present ones.
+func (s *Syncer) follow(ctx context.Context) error {
+	creds, err := s.book.Credentials(ctx)
+	if err != nil || creds.BundleEpoch == s.followed {
+		return err
+	}
+	if err := s.Renew(ctx); err != nil {
+		return err
+	}
+	s.followed = creds.BundleEpoch
 	return nil
 }
 

@@ -11,21 +11,7 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/preauth/money"
 )
-
-// Default limits of a device, in whole units of each currency.
-const (
-	paymentMax  = 50
-	totalMax    = 500
-	storedCount = 100
-)
-
-// capCurrencies always have a cap; those of the instruments come after them.
-var capCurrencies = []string{"USD", "EUR", "GBP", "KES"}
-
-// capsMax is how many caps a certificate may name.
-const capsMax = 16
 
 // Enroll takes a device in: by code or token, with proof that it holds its
 // signing key. The same credential and keys get the same certificates again.
@@ -158,7 +144,7 @@ func (s *Server) certify(t Tx, d Device, signing preauth.PublicKey, noise [32]by
 func (s *Server) sign(t Tx, d Device, signing preauth.PublicKey, noise [32]byte, now time.Time) (deviceKey, error) {
 	notBefore, until := now.Add(-backdate), now.Add(certLife)
 	body := &peerv1.DeviceCert{
-		DeviceId: d.ID[:], Role: d.Role(), SigningKey: signing[:], NoiseKey: noise[:], StoredCountMax: storedCount,
+		DeviceId: d.ID[:], Role: d.Role(), SigningKey: signing[:], NoiseKey: noise[:],
 		NotBeforeMs: notBefore.UnixMilli(), NotAfterMs: until.UnixMilli(),
 	}
 	if d.Role() == peerv1.Role_ROLE_BUSINESS {
@@ -168,8 +154,7 @@ func (s *Server) sign(t Tx, d Device, signing preauth.PublicKey, noise [32]byte,
 		}
 		body.BusinessId, body.DisplayName, body.Mcc = b.ID[:], b.Name, b.MCC
 	}
-	var err error
-	if body.Caps, err = caps(t); err != nil {
+	if err := putLimits(t, body); err != nil {
 		return deviceKey{}, err
 	}
 	key, _, err := s.issuer(t, now)
@@ -186,38 +171,6 @@ func (s *Server) sign(t Tx, d Device, signing preauth.PublicKey, noise [32]byte,
 	}
 	k := deviceKey{signing: signing, noise: noise, device: d.ID, cert: cert.Bytes, tls: tls, notAfter: until}
 	return k, t.putDeviceKey(k)
-}
-
-func caps(t Tx) ([]*peerv1.Cap, error) {
-	used, err := t.currencies()
-	if err != nil {
-		return nil, err
-	}
-	var all []*peerv1.Cap
-	for _, c := range append(slices.Clone(capCurrencies), used...) {
-		if len(all) == capsMax || slices.ContainsFunc(all, func(p *peerv1.Cap) bool { return p.Currency == c }) {
-			continue
-		}
-		unit, err := unitOf(c)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, &peerv1.Cap{Currency: c, PaymentMax: paymentMax * unit, TotalMax: totalMax * unit})
-	}
-	return all, nil
-}
-
-// unitOf is one whole unit of a currency in minor units.
-func unitOf(currency string) (int64, error) {
-	digits, err := money.Digits(currency)
-	if err != nil {
-		return 0, err
-	}
-	unit := int64(1)
-	for range digits {
-		unit *= 10
-	}
-	return unit, nil
 }
 
 func (s *Server) enrolled(t Tx, k deviceKey, now time.Time) (*backendv1.EnrollResponse, error) {

@@ -89,9 +89,11 @@ func (t Tx) instruments(customer preauth.ID) (all []Instrument, err error) {
 	return all, nil
 }
 
-// currencies returns every currency that some instrument has.
+// currencies returns every currency that the operator has set limits of, then
+// every other that some instrument has.
 func (t Tx) currencies() (all []string, err error) {
-	err = t.each(`SELECT DISTINCT currency FROM instruments ORDER BY currency`, nil, func(row func(...any) error) error {
+	err = t.each(`SELECT currency FROM (SELECT currency, 1 AS place FROM limits UNION ALL SELECT currency, 2 FROM instruments)
+		GROUP BY currency ORDER BY min(place), currency`, nil, func(row func(...any) error) error {
 		var c string
 		err := row(&c)
 		all = append(all, c)

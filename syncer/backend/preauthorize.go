@@ -135,7 +135,7 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 		}
 		return t.use(boundHold, c.device.ID, now)
 	}
-	unit, err := unitOf(r.Currency)
+	in, err := capIn(t, r.Currency)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 	if err := countAllowed(open, now); err != nil {
 		return err
 	}
-	left := totalMax * unit
+	left := in.TotalMax
 	for _, h := range open {
 		if h.currency != r.Currency || !h.boundTo.Zero() {
 			continue
@@ -190,14 +190,15 @@ func (s *Server) issue(t Tx, c caller, in Instrument, h hold) (hold, error) {
 	}
 	h.id = id
 	h.spendBy = h.issued.Add(s.preauthLife)
-	unit, err := unitOf(h.currency)
+	limits, err := capIn(t, h.currency)
 	if err != nil {
 		return hold{}, err
 	}
 	if h.guarantee, err = guarantee(t, peerv1.Assurance_ASSURANCE_SOFTWARE, h.currency, h.limit); err != nil {
 		return hold{}, err
 	}
-	payment, count := min(h.limit, paymentMax*unit), uint32(paymentsMax)
+	// In an emergency both devices may allow more; what they do else is theirs.
+	payment, count := min(h.limit, max(limits.PaymentMax, limits.EmergencyPaymentMax)), uint32(paymentsMax)
 	if !h.boundTo.Zero() {
 		h.spendBy = h.issued.Add(boundLife)
 		h.guarantee, payment, count = h.limit, h.limit, 1

@@ -10,7 +10,7 @@ import (
 )
 
 // renewBefore is how long before its end a certificate is replaced. Earlier
-// calls of Renew get the present one again.
+// calls of Renew get the present one again, unless the limits have changed.
 const renewBefore = certLife / 2
 
 // Renew gives fresh certificates for the caller's keys, also to a device
@@ -18,7 +18,14 @@ const renewBefore = certLife / 2
 func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backendv1.RenewResponse, error) {
 	c, now := from(ctx), s.now()
 	key := c.key
-	if key.notAfter.Sub(now) < renewBefore {
+	var changed bool
+	if err := s.store.Read(ctx, func(t Tx) (err error) {
+		changed, err = outdated(t, key.cert)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if changed || key.notAfter.Sub(now) < renewBefore {
 		err := s.store.Write(ctx, func(t Tx) (err error) {
 			if err := t.sound(c); err != nil {
 				return err
@@ -41,6 +48,11 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 		return nil, err
 	}
 	resp := &backendv1.RefreshResponse{Time: s.signedTime(now)}
+	if len(r.Allowances) > 0 {
+		if err := s.store.Write(ctx, func(t Tx) error { return t.putAllowances(c.device.ID, r.Allowances, now) }); err != nil {
+			return nil, err
+		}
+	}
 	err := s.store.Read(ctx, func(t Tx) error {
 		b, err := s.bundle(t, now)
 		if err != nil {
