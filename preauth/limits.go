@@ -1,7 +1,10 @@
 package preauth
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -17,10 +20,28 @@ type Limit struct {
 }
 
 // Velocity bounds how often a device pays, or is paid by, one device of the
-// other side with no network.
+// other side with no network. The zero value is no bound.
 type Velocity struct {
 	Max    int64
 	Within time.Duration
+}
+
+// ErrVelocity: not a number of payments and a time.
+var ErrVelocity = refusal("FIELD_INVALID", `not written as in "10/1h"`)
+
+// ParseVelocity reads a velocity such as "10/1h", or "0" for no bound. The
+// error wraps ErrVelocity.
+func ParseVelocity(text string) (Velocity, error) {
+	if text == "0" {
+		return Velocity{}, nil
+	}
+	number, span, _ := strings.Cut(text, "/")
+	most, err := strconv.ParseUint(number, 10, 32)
+	within, errSpan := time.ParseDuration(span)
+	if err != nil || errSpan != nil || most == 0 || within <= 0 || within > velocityLongest {
+		return Velocity{}, fmt.Errorf("velocity %q: %w", text, ErrVelocity)
+	}
+	return Velocity{Max: int64(most), Within: within}, nil
 }
 
 // Limits is what bounds the offline payments of a device.

@@ -1,6 +1,7 @@
 package preauth
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -116,5 +117,20 @@ func TestAnEmergencyEndsAsTheCertificateSays(t *testing.T) {
 	cert.EmergencyMaxMs = 0
 	if got := at(0); got != 5000 {
 		t.Errorf("without one in the certificate: %d", got)
+	}
+}
+
+func TestParseVelocity(t *testing.T) {
+	for text, want := range map[string]Velocity{
+		"10/1h": {10, time.Hour}, "1/90s": {1, 90 * time.Second}, "4294967295/168h": {1<<32 - 1, 168 * time.Hour}, "0": {},
+	} {
+		if got, err := ParseVelocity(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "10", "/1h", "10/", "0/1h", "-1/1h", "x/1h", "10/x", "10/0s", "10/-1h", "4294967296/1h", "1/168h1s", "1/1h/1h"} {
+		if got, err := ParseVelocity(text); !errors.Is(err, ErrVelocity) || got != (Velocity{}) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
 	}
 }

@@ -33,10 +33,12 @@ func adminCommand() *cobra.Command {
 		group("device", "Enrolled devices", a.deviceList(), a.deviceRevoke()),
 		group("payment", "Payments", a.paymentShow()),
 		group("guarantee", "What the issuer pays if a pre-authorization is exhausted", a.guaranteeSet()),
+		group("limits", "What devices may do without a network", a.limitsShow(), a.limitsSet()),
 		group("issuer", "Keys that sign certificates and verdicts", a.issuerList(), a.issuerRotate()),
 		group("root", "The key that signs trust bundles", a.rootRotate()),
 		group("ledger", "The ledger", a.ledgerCheck()),
 		a.reconcile(),
+		a.audit(),
 		a.importSealed(),
 	)
 	c.Example = `  vipaso-backend admin --dir ./backend business create --name "Cafe Luna" --mcc 5812

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/preauth"
+)
+
+// An operator changes the limits beside serve: devices get them with their
+// certificates, and what was allowed on one is listed.
+func TestLimits(t *testing.T) {
+	s := serve(t, t.TempDir())
+	defer s.stop()
+	customer := s.create("customer_id", "customer", "create", "--name", "Ada")
+	code := s.create("code", "enroll-code", "create", "--customer", customer)
+	phone := s.enroll(byCode(code, 2), code, newKey(t))
+
+	if exit, out, _ := s.admin("limits", "show"); exit != exitOK || !strings.Contains(out, "USD  50.00    500.00  -") || !strings.Contains(out, "any number") {
+		t.Errorf("before: %d\n%s", exit, out)
+	}
+	for _, args := range [][]string{
+		{"--currency", "USD", "--payment-max", "40.00", "--counterparty-max", "100.00"},
+		{"--currency", "USD", "--emergency-payment-max", "80.00", "--emergency-total-max", "900.00", "--emergency-max", "8h"},
+		{"--stored-count", "20", "--offline-max", "72h", "--velocity", "10/1h"},
+	} {
+		if exit, _, errs := s.admin(append([]string{"limits", "set"}, args...)...); exit != exitOK {
+			t.Errorf("%q: %d %s", args, exit, errs)
+		}
+	}
+	exit, out, _ := s.admin("limits", "show")
+	for _, want := range []string{"USD  40.00    500.00  100.00        80.00              900.00", " 20\n", "72h\n", "10/1h\n", "8h\n"} {
+		if exit != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%d, no %q in\n%s", exit, want, out)
+		}
+	}
+	if exit, out, _ := s.admin("--json", "limits", "show"); exit != exitOK || !strings.Contains(out, `"velocity":"10/1h"`) || !strings.Contains(out, `"counterparty_max":"100.00"`) {
+		t.Errorf("for scripts: %d\n%s", exit, out)
+	}
+	resp, err := phone.calls.Renew(t.Context(), &backendv1.RenewRequest{})
+	must(t, err)
+	cert, err := preauth.Open[*peerv1.DeviceCert](resp.DeviceCert)
+	must(t, err)
+	if c := cert.Body; c.Caps[0].PaymentMax != 40_00 || c.Caps[0].EmergencyTotalMax != 900_00 || c.StoredCountMax != 20 || c.VelocityMax != 10 {
+		t.Errorf("certificate %v", c)
+	}
+
+	_, err = phone.calls.Refresh(t.Context(), &backendv1.RefreshRequest{Allowances: []*backendv1.Allowance{{
+		Kind: "EMERGENCY", Reason: "the line is down", By: "ann", SinceMs: time.Now().UnixMilli(), UntilMs: time.Now().Add(time.Hour).UnixMilli(),
+	}}})
+	must(t, err)
+	for _, args := range [][]string{{"audit"}, {"--json", "audit"}} {
+		if exit, out, _ := s.admin(args...); exit != exitOK || !strings.Contains(out, "EMERGENCY") || !strings.Contains(out, "ann") || !strings.Contains(out, "the line is down") {
+			t.Errorf("%q: %d\n%s", args, exit, out)
+		}
+	}
+	if exit, _, errs := s.admin("limits", "set", "--velocity", "0", "--offline-max", "0"); exit != exitOK {
+		t.Errorf("without bound: %d %s", exit, errs)
+	}
+	if _, out, _ := s.admin("limits", "show"); !strings.Contains(out, "any number") || !strings.Contains(out, "as long as") {
+		t.Errorf("without bound:\n%s", out)
+	}
+}
+
+func TestLimitsMisused(t *testing.T) {
+	s := serve(t, t.TempDir())
+	defer s.stop()
+	for _, args := range [][]string{
+		{}, {"--payment-max", "1.00"}, {"--currency", "USD"}, {"--currency", "USD", "--payment-max", "1.001"}, {"--velocity", "10"},
+		{"--currency", "USD", "--emergency-payment-max", "49.99"}, {"--emergency-max", "25h"}, {"--offline-max", "-1h"},
+	} {
+		if exit, _, errs := s.admin(append([]string{"limits", "set"}, args...)...); exit != exitUsage {
+			t.Errorf("%q: %d %s", args, exit, errs)
+		}
+	}
+}
