@@ -37,6 +37,8 @@ func adminCommand() *cobra.Command {
 		group("issuer", "Keys that sign certificates and verdicts", a.issuerList(), a.issuerRotate()),
 		group("root", "The key that signs trust bundles", a.rootRotate()),
 		group("ledger", "The ledger", a.ledgerCheck()),
+		group("evidence", "Proven double spends", a.evidenceList(), a.evidenceExport()),
+		group("journal", "Event logs of devices", a.journalList(), a.journalVerify()),
 		a.reconcile(),
 		a.audit(),
 		a.importSealed(),

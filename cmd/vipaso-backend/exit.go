@@ -42,6 +42,9 @@ func (e usageError) Unwrap() []error {
 
 func usage(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} }
 
+// errJournal says that a journal is not what its device has told.
+var errJournal = errors.New("the journal does not agree with what the device has told")
+
 // errNoPayment says that nobody has told this backend of a payment.
 var errNoPayment = errors.New("not found: no device has told this backend of it")
 
@@ -74,6 +77,8 @@ var exits = []struct {
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
 	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
 	{backend.ErrSeal, exitFailed, "it may have been sealed for another backend; if it is this one's, copy the file again and repeat: nothing settles twice"},
+	{errFile, exitUsage, "name another FILE; `vipasoctl journal export FILE` makes journals, and what exists is not replaced"},
+	{errJournal, exitFailed, "ask for a fresh export of the device; if it still disagrees, its store was put back or its journal replaced: look at the device before it is used again"},
 	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},
 }
 

@@ -22,6 +22,11 @@ const (
 // much as many.
 const headsMax = 100
 
+// leap is more events than a device stores between two answers of the backend,
+// and fewer than it leaves out beyond those that it can have forgotten: a longer
+// step says that its store was put back.
+const leap = preauth.JournalSkip / 2
+
 // A JournalHead is what a device once said of its event log.
 type JournalHead struct {
 	Device   preauth.ID
@@ -75,7 +80,7 @@ func (s *Server) compareHead(t Tx, told JournalHead) error {
 	switch {
 	case err != nil:
 		return err
-	case ok && told.Sequence > newest.Sequence+preauth.JournalSkip:
+	case ok && told.Sequence > newest.Sequence+leap:
 		if err := t.setHeadKind(newest, headRestored); err != nil {
 			return err
 		}
