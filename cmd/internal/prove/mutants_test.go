@@ -6,6 +6,7 @@ func mutants() []Mutant {
 	all := slowMutants()
 	all = append(all, ruleMutants()...)
 	all = append(all, signatureMutants()...)
+	all = append(all, attackMutants()...)
 	all = append(all, machineMutants()...)
 	all = append(all, ledgerMutants()...)
 	all = append(all, storeMutants()...)
