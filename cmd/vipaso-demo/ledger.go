@@ -20,6 +20,12 @@ type ledger struct {
 	tills   map[string]int64            // by business id, UUID
 }
 
+// openBooks opens the database of the backend in dir, to read.
+func openBooks(dir string) (*sql.DB, error) {
+	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.Join(dir, "backend.db")}).EscapedPath(), RawQuery: "_query_only=on&_busy_timeout=5000"}
+	return sql.Open("sqlite3", file.String())
+}
+
 // credit is what businesses got for a payment.
 type credit struct {
 	amount   int64
@@ -33,8 +39,7 @@ type reserve struct {
 
 // readLedger reads the books in dir, beside a running backend.
 func readLedger(ctx context.Context, dir string) (l ledger, err error) {
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.Join(dir, "backend.db")}).EscapedPath(), RawQuery: "_query_only=on&_busy_timeout=5000"}
-	db, err := sql.Open("sqlite3", file.String())
+	db, err := openBooks(dir)
 	if err != nil {
 		return l, err
 	}
