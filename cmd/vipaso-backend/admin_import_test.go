@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -95,5 +96,48 @@ func TestImport(t *testing.T) {
 	}
 	if code, _, errs := s.admin("import"); code != exitUsage || !strings.Contains(errs, "0 arguments, not 1") {
 		t.Errorf("no file: %d %s", code, errs)
+	}
+}
+
+// Whoever revokes a lost device learns what may still arrive, and until when.
+func TestRevokeSaysWhatMayArrive(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "backend"))
+	defer s.stop()
+	shop := s.create("business_id", "business", "create", "--name", "Cafe Luna")
+	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
+	card := s.create("instrument_id", "instrument", "create", "--customer", ada, "--balance", "500.00")
+	code := s.create("code", "enroll-code", "create", "--business", shop)
+	till := s.enroll(byCode(code, 1), code, newKey(t))
+	code = s.create("code", "enroll-code", "create", "--customer", ada)
+	phone := s.enroll(byCode(code, 2), code, newKey(t))
+	instrument, err := preauth.ParseID(card)
+	must(t, err)
+	idOf := func(d *device) string {
+		cert, err := preauth.Open[*peerv1.DeviceCert](d.cert)
+		must(t, err)
+		return preauth.ID(cert.Body.DeviceId).String()
+	}
+	if _, out, _ := s.admin("device", "revoke", idOf(till)); !strings.HasSuffix(out, "\nnothing that it signed can be settled any more\n") {
+		t.Errorf("a till nobody can have paid: %s", out)
+	}
+	resp, err := phone.calls.PreAuthorize(t.Context(), &backendv1.PreAuthorizeRequest{
+		RequestId: make([]byte, 16), InstrumentId: instrument[:], Amount: 100_00, Currency: "USD",
+	})
+	must(t, err)
+	cert, err := preauth.Open[*peerv1.PreauthCert](resp.PreauthCert)
+	must(t, err)
+	id, settles := preauth.ID(cert.Body.PreauthId).String(), when(time.UnixMilli(cert.Body.SettleByMs))
+	for range 2 {
+		want := `{"device_id":"` + idOf(phone) + `","state":"REVOKED","arrives_until":"` + settles + `","open":[{"pre_authorization_id":"` + id +
+			`","held":"100.00","limit":"100.00","currency":"USD","settle_by":"` + settles + `"}]}` + "\n"
+		if code, out, errs := s.admin("device", "revoke", idOf(phone), "--json"); code != exitOK || out != want {
+			t.Errorf("%d %s%s, want %s", code, out, errs, want)
+		}
+	}
+	if _, out, _ := s.admin("device", "revoke", idOf(phone)); !strings.Contains(out, id+"  100.00  100.00  USD  "+settles) {
+		t.Errorf("revoked: %s", out)
+	}
+	if _, out, _ := s.admin("device", "revoke", idOf(till)); !strings.Contains(out, "may arrive until "+settles+", by itself") {
+		t.Errorf("a till that may have been paid: %s", out)
 	}
 }

@@ -72,27 +72,6 @@ func owner(d backend.Device) preauth.ID {
 	return d.Party.Customer
 }
 
-func (a *admin) deviceRevoke() *cobra.Command {
-	return &cobra.Command{
-		Use: "revoke ID", Short: "End a device; what it has signed is still settled", Args: exactly(1),
-		Example: `  vipaso-backend admin --dir ./backend device revoke ID`,
-		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
-			id, err := preauth.ParseID(args[0])
-			if err != nil {
-				return err
-			}
-			if err := b.RevokeDevice(c.Context(), id); err != nil {
-				return err
-			}
-			if p.json {
-				return p.object(map[string]string{"device_id": id.String(), "state": "REVOKED"})
-			}
-			_, err = fmt.Fprintf(p.w, "device %s is revoked; tills learn it with the next trust bundle\n", id)
-			return err
-		}),
-	}
-}
-
 // requestJSON is one Request of a payment as scripts see it.
 type requestJSON struct {
 	Hash     string `json:"request_hash"`
