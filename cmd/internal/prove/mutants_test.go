@@ -11,6 +11,7 @@ func mutants() []Mutant {
 	all = append(all, ledgerMutants()...)
 	all = append(all, storeMutants()...)
 	all = append(all, deviceMutants()...)
+	all = append(all, vectorMutants()...)
 	return all
 }
 
