@@ -6,11 +6,8 @@ func mutants() []Mutant {
 	all := slowMutants()
 	all = append(all, ruleMutants()...)
 	all = append(all, signatureMutants()...)
-<<<<<<< HEAD
 	all = append(all, attackMutants()...)
-=======
 	all = append(all, proofMutants()...)
->>>>>>> bb7e98e (tmp)
 	all = append(all, machineMutants()...)
 	all = append(all, ledgerMutants()...)
 	all = append(all, storeMutants()...)
