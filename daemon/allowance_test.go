@@ -151,11 +151,11 @@ func TestAnEmergencyIsTimeBoxed(t *testing.T) {
 		if got := a.GetUntil().AsTime().Sub(a.GetSince().AsTime()); got != 2*time.Hour || largest(statusOf(t, b)) != "70.00" {
 			t.Errorf("lasts %s, %v", got, statusOf(t, b).GetLimits())
 		}
-		time.Sleep(2*time.Hour - time.Second)
+		pause(t.Context(), 2*time.Hour-time.Second)
 		if got := largest(statusOf(t, b)); got != "70.00" {
 			t.Errorf("just before its end: %s", got)
 		}
-		time.Sleep(time.Second)
+		pause(t.Context(), time.Second)
 		synctest.Wait()
 		if st := statusOf(t, b); largest(st) != "50.00" || len(st.GetAllowances()) != 0 {
 			t.Errorf("after its end: %v", st)

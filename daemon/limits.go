@@ -123,10 +123,19 @@ func (d *Device) horizonOf(who *self, l preauth.Limits, open allowed, now time.T
 	return h
 }
 
-// limitsProto lists the bounds in force, by currency.
-func limitsProto(l preauth.Limits) []*devicev1.Limit {
-	list := make([]*devicev1.Limit, 0, len(l.Currencies))
-	for _, currency := range slices.Sorted(maps.Keys(l.Currencies)) {
+// limitsFew is how many currencies a screen shows without asking which of them
+// are in use.
+const limitsFew = 3
+
+// limitsProto lists the bounds in force, by currency: of many only those that
+// used says are in use, if any is.
+func limitsProto(l preauth.Limits, used func(currency string) bool) []*devicev1.Limit {
+	all := slices.Sorted(maps.Keys(l.Currencies))
+	if len(all) > limitsFew && slices.ContainsFunc(all, used) {
+		all = slices.DeleteFunc(all, func(currency string) bool { return !used(currency) })
+	}
+	list := make([]*devicev1.Limit, 0, len(all))
+	for _, currency := range all {
 		in := l.Currencies[currency]
 		most := in.TotalMax
 		if in.CounterpartyMax > 0 {

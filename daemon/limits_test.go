@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,5 +151,34 @@ func TestHorizon(t *testing.T) {
 	who = *c.self.Load()
 	if got := c.horizonOf(&who, preauth.Limits{}, nil, now); got.Until.UnixMilli() != who.cert.Body.NotAfterMs || got.Soon {
 		t.Errorf("a customer's ends with its certificate: %+v", got)
+	}
+}
+
+// Of many limits a screen shows those of the currencies in use.
+func TestLimitsInUse(t *testing.T) {
+	in := func(currencies string) func(string) bool {
+		return func(c string) bool { return strings.Contains(currencies, c) }
+	}
+	all := preauth.Limits{Currencies: map[string]preauth.Limit{
+		"EUR": {}, "GBP": {}, "KES": {}, "USD": {PaymentMax: 50_00, TotalMax: 500_00, CounterpartyMax: 600_00},
+	}}
+	few := preauth.Limits{Currencies: map[string]preauth.Limit{"EUR": {}, "USD": {}}}
+	for _, tt := range []struct {
+		limits preauth.Limits
+		used   string
+		want   string
+	}{
+		{all, "", "EUR GBP KES USD"}, {all, "USD", "USD"}, {all, "USD GBP", "GBP USD"}, {all, "JPY", "EUR GBP KES USD"}, {few, "USD", "EUR USD"},
+	} {
+		var got []string
+		for _, l := range limitsProto(tt.limits, in(tt.used)) {
+			got = append(got, l.GetCurrency())
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%q in use: %q", tt.used, got)
+		}
+	}
+	if l := limitsProto(all, in("USD"))[0]; l.GetCounterpartyMax() != "500.00" {
+		t.Errorf("above the total: %v", l)
 	}
 }

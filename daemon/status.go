@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -12,6 +13,7 @@ import (
 	"github.com/vipaso/vipasod/daemon/catalogue"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
+	"github.com/vipaso/vipasod/store"
 )
 
 const (
@@ -132,7 +134,15 @@ func (d *Device) fillLimits(ctx context.Context, st *devicev1.Status, now time.T
 	if err != nil {
 		return err
 	}
-	st.Limits, st.Allowances, st.CountMax = limitsProto(limits), allowancesProto(open), uint32(limits.CountMax)
+	instruments, err := d.store.Instruments(ctx)
+	if err != nil {
+		return err
+	}
+	st.Limits = limitsProto(limits, func(currency string) bool {
+		return slices.ContainsFunc(instruments, func(i store.Instrument) bool { return i.Currency == currency }) ||
+			slices.ContainsFunc(st.Unsynced, func(u *devicev1.Unsynced) bool { return u.Currency == currency })
+	})
+	st.Allowances, st.CountMax = allowancesProto(open), uint32(limits.CountMax)
 	if who.Enrolled() {
 		st.OfflineUntil = stamp(d.horizonOf(who, limits, open, now).Until)
 	}

@@ -54,6 +54,8 @@ func answering(t *testing.T) *fake {
 	}})
 	f.answer("CheckStore", &devicev1.CheckStoreResponse{Ok: true})
 	f.answer("SetLogLevel", &devicev1.SetLogLevelResponse{Level: "debug"})
+	f.answer("Allow", &devicev1.AllowResponse{Allowance: allowance()})
+	f.answer("EndAllowance", &devicev1.EndAllowanceResponse{})
 	f.answer("ScanRadio", &devicev1.ScanRadioResponse{Address: "C0:FF:EE:00:00:01", Rssi: -60, Version: 1, Resume: true})
 	f.answer("ListPeers", &simv1.ListPeersResponse{Peers: []*simv1.Peer{{Name: "till", Address: "C0:FF:EE:00:00:01", Scanning: true, Links: 1, Rssi: -40}}})
 	f.answer("SetConditions", &simv1.SetConditionsResponse{LossPerMille: 105, Latency: durationpb.New(50 * time.Millisecond)})
@@ -112,6 +114,17 @@ func TestCalls(t *testing.T) {
 		{"store export --unsynced", "ExportPayments", &devicev1.ExportPaymentsRequest{UnsyncedOnly: true}},
 		{"log level DEBUG --for 10m", "SetLogLevel", &devicev1.SetLogLevelRequest{Level: "debug", For: durationpb.New(10 * time.Minute)}},
 		{"log level info", "SetLogLevel", &devicev1.SetLogLevelRequest{Level: "info"}},
+		{"override stale-bundle --reason why", "Allow", &devicev1.AllowRequest{
+			Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_STALE_BUNDLE, Reason: "why", For: durationpb.New(time.Hour),
+		}},
+		{"override own-limits --reason why --for 2h", "Allow", &devicev1.AllowRequest{
+			Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_OWN_LIMITS, Reason: "why", For: durationpb.New(2 * time.Hour),
+		}},
+		{"emergency on --reason why", "Allow", &devicev1.AllowRequest{
+			Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_EMERGENCY, Reason: "why", For: durationpb.New(4 * time.Hour),
+		}},
+		{"override end stale-bundle", "EndAllowance", &devicev1.EndAllowanceRequest{Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_STALE_BUNDLE}},
+		{"emergency off", "EndAllowance", &devicev1.EndAllowanceRequest{Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_EMERGENCY}},
 		{"radio scan --for 10s", "ScanRadio", &devicev1.ScanRadioRequest{For: durationpb.New(10 * time.Second)}},
 		{"sim set --loss 10.5% --latency 50ms", "SetConditions", &simv1.SetConditionsRequest{LossPerMille: &loss, Latency: durationpb.New(50 * time.Millisecond)}},
 		{"sim set --loss 0%", "SetConditions", &simv1.SetConditionsRequest{LossPerMille: &none}},
@@ -201,6 +214,8 @@ var humanGoldens = map[string]string{
 	"help.txt":           "--help",
 	"trust.txt":          "trust",
 	"ready.txt":          "ready",
+	"override.txt":       "override own-limits --reason x",
+	"override_end.txt":   "override end own-limits",
 	"log_level.txt":      "log level debug --for 10m",
 	"payments_limit.txt": "payments list --status settled,expired --limit 1",
 }

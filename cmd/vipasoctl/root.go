@@ -36,7 +36,7 @@ Exit codes: 0 ok, 1 operation failed (declined, cancelled, rejected), 2 usage,
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show progress also when stderr is no terminal")
 	a.addGroup(root, "Payments:", a.payCommand(), a.paymentsCommand(), a.preauthCommand(), a.instrumentsCommand(), a.syncCommand(), a.receiptGroup())
 	a.addGroup(root, "This device:", a.statusCommand(), a.doctorCommand(), a.readyCommand(), a.trustCommand(), a.enrollCommand(), a.logoutCommand(), a.listenCommand())
-	a.addGroup(root, "Operation:", a.storeCommand(), a.radioCommand(), a.simCommand(), a.logCommand(), a.errorsCommand(), a.bugreportCommand(),
+	a.addGroup(root, "Operation:", a.storeCommand(), a.overrideCommand(), a.emergencyCommand(), a.radioCommand(), a.simCommand(), a.logCommand(), a.errorsCommand(), a.bugreportCommand(),
 		a.journalCommand(), a.evidenceCommand())
 	root.AddCommand(a.versionCommand(), a.completionCommand(), a.manCommand())
 	root.SetHelpCommand(helpCommand())

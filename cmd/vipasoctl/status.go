@@ -88,7 +88,13 @@ func (a *app) screen(st *devicev1.Status) string {
 		line("unsynced", "nothing", a.outboxPart(st))
 	}
 	for _, l := range limitsInUse(st) {
-		line("limits", "offline at most "+sum(l.GetPaymentMax(), l.GetCurrency())+" a payment", sum(l.GetTotalMax(), l.GetCurrency())+" in all")
+		line("limits", limitParts(st, l)...)
+	}
+	if t := st.GetOfflineUntil(); t != nil {
+		line("offline", "until "+a.clock(t)+", if the backend does not answer before")
+	}
+	for _, one := range st.GetAllowances() {
+		line("allowed", a.stdout.bad(a, a.allowance(one)))
 	}
 	if id := st.GetOpenPaymentId(); id != "" {
 		line("open", "payment "+clean(id))
@@ -99,6 +105,25 @@ func (a *app) screen(st *devicev1.Status) string {
 	}
 	b.WriteString(a.stdout.bold(a, "next step: ") + next + "\n")
 	return b.String()
+}
+
+// limitParts is what bounds one currency.
+func limitParts(st *devicev1.Status, l *devicev1.Limit) []string {
+	parts := []string{
+		"offline at most " + sum(l.GetPaymentMax(), l.GetCurrency()) + " a payment",
+		sum(l.GetTotalMax(), l.GetCurrency()) + " in all",
+	}
+	if most := l.GetCounterpartyMax(); most != "" && most != l.GetTotalMax() {
+		who := "from one customer"
+		if st.GetRole() == paymentv1.Role_ROLE_CUSTOMER {
+			who = "at one till"
+		}
+		parts = append(parts, sum(most, l.GetCurrency())+" "+who)
+	}
+	if n := st.GetCountMax(); n > 0 {
+		parts = append(parts, plural(n, "payment"))
+	}
+	return parts
 }
 
 // limitsInUse returns the limits of the currencies in which money of a till

@@ -137,6 +137,10 @@ func TestScreens(t *testing.T) {
 			s.Radio.Advertising, s.Radio.Links, s.Radio.Restarts = true, 2, 3
 			s.Backend.Since = before(36 * time.Hour)
 		}},
+		{"status_allowed.txt", func(s *devicev1.Status) {
+			s.Limits[0].CounterpartyMax, s.CountMax, s.OfflineUntil = "100.00", 100, before(-50*time.Hour)
+			s.Allowances = []*devicev1.Allowance{allowance()}
+		}},
 	}
 	for _, test := range tests {
 		st := offlineTill().GetStatus()
