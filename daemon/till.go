@@ -156,7 +156,7 @@ func (t *till) aim(ctx context.Context) aim {
 		t.d.log.Error("owed outcomes not read", "error", err)
 	}
 	for _, o := range owed {
-		if t.d.now().Sub(o.CreatedAt) < owedFor && !t.isAcked(o.Request) {
+		if t.d.clock.Floor().Sub(o.CreatedAt) < owedFor && !t.isAcked(o.Request) {
 			a.owed = append(a.owed, o.ResumeKey)
 		}
 	}

@@ -41,8 +41,9 @@ type rig struct {
 	port  *bufconn.Listener // of the backend
 	admin server.Admin
 	air   *sim.Air
-	cut   bool         // devices start without a network
-	log   *slog.Logger // of every device; nil for none
+	cut   bool             // devices start without a network
+	wall  func() time.Time // of the devices; nil means that of the machine
+	log   *slog.Logger     // of every device; nil for none
 	dial  []grpc.DialOption
 }
 
@@ -117,7 +118,7 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	radio := &voice{Radio: r.air.Join(name)}
 	go func() {
 		done <- Run(ctx, Config{
-			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim", Offline: r.cut,
+			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim", Offline: r.cut, Wall: r.wall,
 			DialBackend: func(ctx context.Context, _ string) (net.Conn, error) { return r.port.DialContext(ctx) },
 			Listener:    listener, Splay: time.Millisecond, RetryMax: time.Second, Logger: log,
 			Ready: func(n *Node) { ready <- n },
