@@ -12,6 +12,7 @@ func mutants() []Mutant {
 	all = append(all, ledgerMutants()...)
 	all = append(all, storeMutants()...)
 	all = append(all, deviceMutants()...)
+	all = append(all, sealMutants()...)
 	all = append(all, vectorMutants()...)
 	return all
 }
