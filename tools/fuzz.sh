@@ -1,6 +1,7 @@
 #!/bin/sh
-# fuzz.sh GO TIME: runs every fuzz target of the module for TIME each, and says
-# at the end of each how many inputs it has tried:
+# fuzz.sh GO TIME: runs every fuzz target of the module for TIME each, as many
+# at once as there are processors, and says of each how many inputs it has
+# tried:
 #
 #   fuzz ./preauth FuzzCheckVoucher executions 48211
 #
@@ -10,34 +11,34 @@
 set -eu
 go=$1 time=$2
 
+# one DIR NAME: runs one target.
+one() {
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	trap 'exit 130' INT TERM
+	status=0
+	"$go" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -parallel 1 "$1" >"$log" 2>&1 || status=$?
+	# Before 1.27, Go now and then takes the end of TIME for a failure
+	# (go.dev/issue/75804). A real one leaves its input behind, and says so.
+	if grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written\|panic' "$log"; then
+		status=0
+	fi
+	runs=$(sed -nE 's/^fuzz: elapsed: .* execs: ([0-9]+) .*/\1/p' "$log" | tail -n 1)
+	if [ "$status" != 0 ] || [ -z "$runs" ]; then
+		{ cat "$log"; echo "fuzz: $2 in $1 failed"; } >&2
+		exit 1
+	fi
+	echo "fuzz $1 $2 executions $runs"
+}
+
+if [ $# = 4 ]; then
+	one "$3" "$4"
+	exit
+fi
 targets=$(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . |
 	sed -E 's#^(.*)/[^/]*_test\.go:[0-9]+:func (.*)#\1 \2#' | grep -E " Fuzz.*${FUZZ:-}" | sort) || true
 if [ -z "$targets" ]; then
 	echo "fuzz: no target found" >&2
 	exit 1
 fi
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-trap 'exit 130' INT TERM
-failed=
-while read -r dir name; do
-	status=0
-	"$go" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$dir" >"$log" 2>&1 </dev/null || status=$?
-	runs=$(sed -nE 's/^fuzz: elapsed: .* execs: ([0-9]+) .*/\1/p' "$log" | tail -n 1)
-	# Before 1.27, Go now and then takes the end of TIME for a failure
-	# (go.dev/issue/75804). A real one leaves its input behind, and says so.
-	if grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written\|panic' "$log"; then
-		status=0
-	fi
-	if [ "$status" != 0 ] || [ -z "$runs" ]; then
-		cat "$log"
-		failed="$failed $name"
-	fi
-	echo "fuzz $dir $name executions ${runs:-0}"
-done <<END
-$targets
-END
-if [ -n "$failed" ]; then
-	echo "fuzz: failed:$failed" >&2
-	exit 1
-fi
+echo "$targets" | xargs -n 2 -P "$(nproc)" "$0" "$go" "$time"
