@@ -25,6 +25,9 @@ SEEDS ?= 100
 FROM  ?= 1
 WHOLE ?= false
 MUTANTS ?= all
+OFFLINE ?= 100
+# Where the proofs leave what they found, for make reliability.
+OUT     ?= $(CURDIR)/out
 DEMO  ?=
 
 # The verifier and the machines: every statement of them is run by a test.
@@ -76,27 +79,35 @@ install: build ## install programs, units and the sample configuration below DES
 
 .PHONY: fuzz
 fuzz: prerequisites ## run every fuzz target for TIME
-	@tools/fuzz.sh "$(GO)" "$(TIME)"
+	@mkdir -p "$(OUT)"; { tools/fuzz.sh "$(GO)" "$(TIME)"; echo $$? >"$(OUT)/fuzz.status"; } | tee "$(OUT)/fuzz.txt"; exit "$$(cat "$(OUT)/fuzz.status")"
 
 .PHONY: sim
 sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOLE=true prints all that happens
-	@GOGC=400 $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -whole=$(WHOLE)
+	@GOGC=400 $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -whole=$(WHOLE) -out "$(OUT)"
 
 .PHONY: mutants
 mutants: prerequisites ## break the program in some fifty ways; each must be found by the test that is named for it
-	@$(GO) test -count=1 -timeout 0 -v -run '^TestMutants$$' ./cmd/internal/prove -mutants "$(MUTANTS)"
+	@$(GO) test -count=1 -timeout 0 -v -run '^TestMutants$$' ./cmd/internal/prove -mutants "$(MUTANTS)" -out "$(OUT)"
 
 .PHONY: crash
 crash: prerequisites ## cut the power after every write of a till, a customer and the backend, in EACH ways
-	@$(GO) test -count=1 -timeout=6h -v -run TestPowerCut ./cmd/internal/prove/crash -each=$(EACH)
+	@$(GO) test -count=1 -timeout=6h -v -run TestPowerCut ./cmd/internal/prove/crash -each=$(EACH) -out "$(OUT)"
 
 .PHONY: faults
 faults: prerequisites ## fail FAULTS calls of each kind, fill disks, flip FLIPS bits, and print what came of it
-	@$(GO) test -count=1 -timeout=6h -v -run TestFaults ./cmd/internal/prove/crash -faults=$(FAULTS) -flips=$(FLIPS)
+	@$(GO) test -count=1 -timeout=6h -v -run TestFaults ./cmd/internal/prove/crash -faults=$(FAULTS) -flips=$(FLIPS) -out "$(OUT)"
 
 .PHONY: kill
 kill: prerequisites ## kill a till, customers and the backend N times while they pay, and count the money; FROM draws other lots
-	@$(GO) test -count=1 -timeout=24h -v -run 'TestKilledAnywhere$$' ./cmd/vipasod -kills=$(N) -kill-seed=$(FROM)
+	@$(GO) test -count=1 -timeout=24h -v -run 'TestKilledAnywhere$$' ./cmd/vipasod -kills=$(N) -kill-seed=$(FROM) -out "$(OUT)"
+
+.PHONY: pairs
+pairs: prerequisites ## kill till and customer at every step of a payment, alone and both; hand in OFFLINE payments after a day offline
+	@$(GO) test -count=1 -timeout 0 -v -run '^(TestCrashesInPairs|TestDayOffline|TestLadder)$$' ./cmd/internal/prove -offline $(OFFLINE) -out "$(OUT)"
+
+.PHONY: reliability
+reliability: prerequisites ## draw what the proofs have found: out/reliability.html, and the README's picture
+	@$(GO) run ./cmd/internal/prove/report/draw -in "$(OUT)" -page "$(OUT)/reliability.html" -picture .github/reliability.svg
 
 .PHONY: cover
 cover: prerequisites ## fail unless every statement of the verifier and the machines is tested

@@ -11,7 +11,7 @@ var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
 	"cmd/internal/proof",
 	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove", "cmd/internal/rogue",
-	"cmd/internal/prove/crash", "cmd/internal/prove/report", "cmd/internal/conformance",
+	"cmd/internal/prove/crash", "cmd/internal/prove/report", "cmd/internal/prove/report/draw", "cmd/internal/conformance",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",
 	"preauth", "preauth/money", "preauth/ledger", "preauth/seal", "preauth/vectors",
@@ -46,7 +46,7 @@ var soleImporters = map[string][]string{
 	module + "/syncer/backend":           {"cmd/internal/backend", "cmd/internal/prove", "cmd/vipaso-backend", "cmd/vipaso-demo"},
 	module + "/ble/hci":                  {"cmd/internal/device", "cmd/vipasod"},
 	module + "/daemon/catalogue":         {"daemon", "daemon/catalogue/gen", "cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo", "cmd/internal/device", "cmd/internal/backend", "syncer/backend"},
-	module + "/cmd/internal/prove":       {"cmd/vipaso-demo"},
+	module + "/cmd/internal/prove":       {"cmd/vipaso-demo", "cmd/internal/prove/report/draw"},
 	module + "/cmd/internal/conformance": {"cmd/vipaso-demo"},
 }
 

@@ -11,11 +11,14 @@ import (
 
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
+
+	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 )
 
 var (
 	kills    = flag.Int("kills", 4, "how often TestKilledAnywhere kills")
 	killSeed = flag.Uint64("kill-seed", 1, "what it draws its lots from")
+	killOut  = flag.String("out", "", "leave what came of it in this directory")
 )
 
 // shopLife is after how many kills a new shop opens: the customers' funds come
@@ -28,8 +31,9 @@ const shopLife = 100
 // nothing is paid twice, and all books agree.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
+	result := report.Kills{Cells: make(map[string]map[report.Outcome]int)}
 	for first := 0; first < *kills; first += shopLife {
-		k := &killer{shop: newShop(t, "ann", "ben"), dice: rand.New(rand.NewPCG(*killSeed, uint64(first)))}
+		k := &killer{shop: newShop(t, "ann", "ben"), result: &result, dice: rand.New(rand.NewPCG(*killSeed, uint64(first)))}
 		k.startBackend(t)
 		for i, c := range k.customers {
 			k.accepting[i] = c.accepting(t)
@@ -39,12 +43,17 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		t.Logf("%d kills, %d of them amid a payment, %d processes; %d payments, %d of them settled, %s USD", k.cycles, k.amid, k.killed, len(k.final), k.settled, cents(k.money))
 		k.killAll()
+		result.Cycles, result.Killed = result.Cycles+k.cycles, result.Killed+k.killed
+	}
+	if err := report.Save(*killOut, "kills.json", result); err != nil {
+		t.Error(err)
 	}
 }
 
 // A killer ends processes of a shop in which all is well otherwise.
 type killer struct {
 	*shop
+	result    *report.Kills
 	dice      *rand.Rand
 	accepting [2]*process
 	final     []string // payments that were looked at
@@ -78,12 +87,38 @@ func (k *killer) cycle(t *testing.T, n int) {
 		}
 	}
 	k.settle(t, what)
+	paid := k.settled
 	k.look(t, what)
+	k.count(t, victims, k.settled > paid)
 	if told != "" && k.till.payment(t, told).GetState() != settled {
 		t.Errorf("%s: the till was told that it is paid, and it is not", what)
 	}
 	k.cycles++
 	t.Log(what)
+}
+
+// count notes what came of the payment of a cycle.
+func (k *killer) count(t *testing.T, victims int, paid bool) {
+	who := "several at once"
+	switch victims {
+	case 1:
+		who = "the till"
+	case 2, 4, 6:
+		who = "customers"
+	case 8:
+		who = "the backend"
+	}
+	outcome := report.Unpaid
+	if paid {
+		outcome = report.Paid
+	}
+	if t.Failed() {
+		outcome = report.Wrong
+	}
+	if k.result.Cells[who] == nil {
+		k.result.Cells[who] = make(map[report.Outcome]int)
+	}
+	k.result.Cells[who][outcome]++
 }
 
 func cents(minor int64) string { return fmt.Sprintf("%d.%02d", minor/100, minor%100) }

@@ -122,8 +122,11 @@ func (w *world) endSales() error {
 	return nil
 }
 
-// meetAll lets every honest pair meet once.
+// meetAll lets every honest pair meet once, unless they have parted for ever.
 func (w *world) meetAll() error {
+	if w.apart {
+		return nil
+	}
 	for _, t := range w.tills {
 		for _, c := range w.wallets {
 			if len(c.lists(t.id)) == 0 {

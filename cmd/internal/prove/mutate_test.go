@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 )
 
 // root of the module.
@@ -48,7 +50,7 @@ func tryAll(t *testing.T, which string) {
 	todo := make(chan Mutant)
 	var workers sync.WaitGroup
 	var mu sync.Mutex
-	killed := 0
+	killed, tried := 0, 0
 	for range runtime.GOMAXPROCS(0) {
 		dir := t.TempDir()
 		workers.Go(func() {
@@ -68,14 +70,18 @@ func tryAll(t *testing.T, which string) {
 	}
 	for _, m := range mutants() {
 		if which == "all" || strings.Contains(m.Name, which) {
+			tried++
 			todo <- m
 		}
 	}
 	close(todo)
 	workers.Wait()
-	fmt.Printf("%d killed\n", killed)
-	if killed == 0 {
+	fmt.Printf("%d of %d killed\n", killed, tried)
+	if tried == 0 {
 		t.Error("no mutant was tried")
+	}
+	if err := report.Save(*out, "mutants.json", report.Mutants{Killed: killed, Tried: tried}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -42,6 +42,7 @@ type world struct {
 	opened   int     // payments so far
 	payments int     // to open
 	quiet    bool    // nothing goes wrong any more
+	apart    bool    // at the end nobody meets anybody any more
 	cutOff   bool    // nobody reaches the backend
 	genuine  map[[32]byte]preauth.ID
 	harm     map[string]int // what went wrong, how often

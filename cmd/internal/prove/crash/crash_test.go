@@ -6,9 +6,12 @@ import (
 	"flag"
 	"testing"
 	"time"
+
+	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 )
 
 var (
+	out    = flag.String("out", "", "leave the results in this directory")
 	each   = flag.Int("each", 0, "how many images to try at each point of a flow; 0 tries five at some points")
 	points = flag.Int("points", 24, "how many points of each flow to try when not each")
 )
@@ -17,25 +20,43 @@ var (
 // backend's files, all that was promised is there, nothing that never was,
 // and nothing in part. A device that was locked stays so, and no other is.
 func TestPowerCut(t *testing.T) {
+	var all report.PowerCuts
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
-			tried(t, f, safe, *points).cutTwice(t)
+			r := tried(t, f, safe, *points)
+			r.tally.images += r.cutTwice(t)
+			all.Flows = append(all.Flows, r.result(""))
 		})
+	}
+	all.Flows = append(all.Flows, findsLess(t)...)
+	if err := report.Save(*out, "power.json", all); err != nil {
+		t.Error(err)
 	}
 }
 
-// TestPowerCutFindsLess: with any less of safety the same flows lose what was
+// result is what a report says of a trial; control is what was taken away.
+func (r *trial) result(control string) report.Flow {
+	return report.Flow{
+		Name: r.flow.name, Writes: len(r.log.Ops), Images: r.tally.images, Control: control,
+		Lost: r.tally.lost, Corrupt: r.tally.corrupt, Phantom: r.tally.phantom,
+	}
+}
+
+// findsLess checks that with any less of safety the same flows lose what was
 // promised.
-func TestPowerCutFindsLess(t *testing.T) {
+func findsLess(t *testing.T) (all []report.Flow) {
 	for _, f := range []flow{wallet, books} {
 		for _, level := range []string{"NORMAL", "OFF"} {
 			t.Run(f.name+" "+level, func(t *testing.T) {
-				if r := tried(t, f, level, 8); r.tally.lost == 0 {
+				r := tried(t, f, level, 8)
+				if r.tally.lost == 0 {
 					t.Error("nothing is lost")
 				}
+				all = append(all, r.result("synchronous="+level))
 			})
 		}
 	}
+	return all
 }
 
 // tried tries a flow at a level.
@@ -81,10 +102,10 @@ func (r *trial) cutEverywhere(t *testing.T, points int) {
 }
 
 // cutTwice lets the power come back at some points and go again while the
-// store is being opened.
-func (r *trial) cutTwice(t *testing.T) {
+// store is being opened. It returns how many images it has tried.
+func (r *trial) cutTwice(t *testing.T) (images int) {
 	t.Helper()
-	times, images := 3+*each, 0
+	times := 3 + *each
 	for n := range times {
 		first := r.cutAt(len(r.log.Ops)*(n+1)/(times+1), byLot+n)
 		dir := scratch(t)
@@ -110,4 +131,5 @@ func (r *trial) cutTwice(t *testing.T) {
 	if r.first != nil {
 		t.Error(r.first)
 	}
+	return images
 }

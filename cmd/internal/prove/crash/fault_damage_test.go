@@ -34,6 +34,7 @@ type harm struct {
 	name  string
 	times int
 	do    func(dice *rand.Rand, files map[string][]byte)
+	bits  bool // it flips one
 	// to are the files as they are before.
 	to map[string][]byte
 	// allowed is what may come of it beside what is refused, shown, reported,
@@ -75,6 +76,12 @@ func damage(t *testing.T, f flow, tb *table) {
 				t.Errorf("%s: %d of %d %s", h.name, counts[what], h.times, what)
 			}
 		}
+		if h.bits {
+			tb.result.Flips += h.times
+			tb.result.Wrong += counts[wrong]
+			tb.result.Harmless += counts[same]
+			tb.result.Found += h.times - counts[wrong] - counts[same]
+		}
 		tb.row(h.name, f.name, strings.Join(outcome, ", "))
 	}
 }
@@ -105,8 +112,8 @@ func (r *trial) harms(closed map[string][]byte) []harm {
 		forgets = older
 	}
 	all := []harm{
-		{name: "a bit of the file flips", times: *flips, do: flip(f.file)},
-		{name: "a bit of the log flips", times: *flips, do: flip(wal), to: open, allowed: forgets},
+		{name: "a bit of the file flips", bits: true, times: *flips, do: flip(f.file)},
+		{name: "a bit of the log flips", bits: true, times: *flips, do: flip(wal), to: open, allowed: forgets},
 		{name: "the file is cut off", times: *flips / 4, do: cutOff(f.file)},
 		{name: "the log is cut off", times: *flips / 4, do: cutOff(wal), to: open, allowed: forgets},
 	}
@@ -115,7 +122,7 @@ func (r *trial) harms(closed map[string][]byte) []harm {
 	}
 	marks := r.marks()
 	return append(all,
-		harm{name: "a bit of the second head flips", times: *flips / 4, do: flip(headFile)},
+		harm{name: "a bit of the second head flips", bits: true, times: *flips / 4, do: flip(headFile)},
 		harm{name: "the second head is gone", times: 1, do: func(_ *rand.Rand, files map[string][]byte) { delete(files, headFile) }},
 		harm{name: "an older copy is put back", times: *flips / 4, do: func(dice *rand.Rand, files map[string][]byte) {
 			copied := r.cutAt(marks[dice.IntN(len(marks)-1)], Everything).files

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"text/tabwriter"
+
+	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 )
 
 var (
@@ -18,20 +20,20 @@ var (
 
 // A table says what became of each kind of fault.
 type table struct {
-	rows []string
+	result report.Damage
 }
 
 // row adds a line: what was done to whom, and what came of it.
 func (tb *table) row(what, who, outcome string) {
-	tb.rows = append(tb.rows, what+"\t"+who+"\t"+outcome)
+	tb.result.Rows = append(tb.result.Rows, report.DamageRow{What: what, Who: who, Outcome: outcome})
 }
 
 func (tb *table) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "fault\tof\toutcome")
-	for _, r := range tb.rows {
-		fmt.Fprintln(w, r)
+	for _, r := range tb.result.Rows {
+		fmt.Fprintln(w, r.What+"\t"+r.Who+"\t"+r.Outcome)
 	}
 	w.Flush()
 	return b.String()
@@ -51,6 +53,9 @@ func TestFaults(t *testing.T) {
 		t.Run("damage to the "+f.name, func(t *testing.T) { damage(t, f, &tb) })
 	}
 	t.Logf("\n%s", tb.String())
+	if err := report.Save(*out, "damage.json", tb.result); err != nil {
+		t.Error(err)
+	}
 }
 
 // A failure is a way in which calls fail.

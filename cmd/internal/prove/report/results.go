@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -48,8 +49,9 @@ type Failure struct {
 // Pairs says what became of one payment whose till and customer were killed,
 // each at any of its effects or not at all.
 type Pairs struct {
-	Till, Customer []string // what the effects are, in order; the last is none
-	Outcomes       [][]Outcome
+	Till, Customer   []string    // what the effects are, in order; the first is none
+	Outcomes         [][]Outcome // by till and customer, if they never meet again
+	Again, PaidAgain int         // tried once more, with meetings after it, and how many of these were paid
 }
 
 // Outcome is what a payment came to.
@@ -80,7 +82,6 @@ type Rung struct {
 // Mutants are defects that were put in, each with the test that found it.
 type Mutants struct {
 	Killed, Tried int
-	CPU           time.Duration
 }
 
 // PowerCuts counts the images of a disk that a power cut may leave, by whose
@@ -108,9 +109,8 @@ type DamageRow struct{ What, Who, Outcome string }
 
 // Kills counts real processes that were killed while they paid.
 type Kills struct {
-	Cycles, Kills, Payments int
-	Paid, Unpaid            int
-	Cells                   map[string]map[string]int // by who was killed, and then what the payment came to
+	Cycles, Killed int                        // payments, and processes that were killed during them
+	Cells          map[string]map[Outcome]int // by who was killed, and then what the payment came to
 }
 
 // Fuzz counts what each fuzz target was given.
@@ -132,7 +132,7 @@ type Drain struct {
 func (r *Results) files() map[string]any {
 	return map[string]any{
 		"simulation.json": &r.Simulation, "pairs.json": &r.Pairs, "payment.json": &r.Payment, "mutants.json": &r.Mutants,
-		"power.json": &r.PowerCuts, "damage.json": &r.Damage, "kills.json": &r.Kills, "fuzz.json": &r.Fuzz, "drain.json": &r.Drain,
+		"power.json": &r.PowerCuts, "damage.json": &r.Damage, "kills.json": &r.Kills, "drain.json": &r.Drain,
 	}
 }
 
@@ -170,5 +170,30 @@ func Load(dir string) (*Results, error) {
 			return nil, fmt.Errorf("result %s: %w", name, err)
 		}
 	}
+	b, err := os.ReadFile(filepath.Join(dir, FuzzLog))
+	if err == nil {
+		r.Fuzz = readFuzz(string(b))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("result %s: %w", FuzzLog, err)
+	}
 	return r, nil
+}
+
+// FuzzLog is where the output of tools/fuzz.sh is kept.
+const FuzzLog = "fuzz.txt"
+
+// readFuzz reads the lines that say how much each target was given.
+func readFuzz(log string) *Fuzz {
+	f := new(Fuzz)
+	for text := range strings.Lines(log) {
+		var dir string
+		var t Target
+		if n, _ := fmt.Sscanf(text, "fuzz %s %s executions %d", &dir, &t.Name, &t.Executions); n == 3 {
+			f.Targets = append(f.Targets, t)
+		}
+	}
+	if len(f.Targets) == 0 {
+		return nil
+	}
+	return f
 }

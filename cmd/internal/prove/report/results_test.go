@@ -8,11 +8,11 @@ import (
 
 func TestResultsAreReadAsTheyWereSaved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
-	if err := Save(dir, "kills.json", Kills{Kills: 7}); err != nil {
+	if err := Save(dir, "kills.json", Kills{Killed: 7}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Load(dir)
-	if err != nil || r.Kills == nil || r.Kills.Kills != 7 {
+	if err != nil || r.Kills == nil || r.Kills.Killed != 7 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if r.Simulation != nil {
@@ -21,7 +21,7 @@ func TestResultsAreReadAsTheyWereSaved(t *testing.T) {
 	if err := Save("", "kills.json", 7); err != nil {
 		t.Errorf("without a directory: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "fuzz.json"), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "pairs.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Load(dir); err == nil {
