@@ -25,11 +25,11 @@ const storeFile = "store.db"
 
 // The flows of devices.
 var (
-	till = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile, fileMax: 200 << 10, diskMax: deviceDisk, balances: []string{
+	till = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
 		`SELECT currency, count, total, guaranteed FROM unsettled`,
 		`SELECT id, state, amount, tip, guaranteed FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL')`,
 	}}
-	wallet = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile, fileMax: 200 << 10, diskMax: deviceDisk, balances: []string{
+	wallet = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
 		`SELECT currency, count, total, guaranteed FROM unsettled`,
 		`SELECT id, held, spent, counter FROM authorizations`,
 		`SELECT payment, state, amount, tip FROM attempts WHERE voucher IS NOT NULL AND state NOT IN ('CANCELLED', 'OTHER_PAID', 'RELEASED')`,
