@@ -145,28 +145,31 @@ func TestWhatIsDrawnIsAccepted(t *testing.T) {
 	}
 }
 
+func fresh(*Authorization) {}
+
+// undrawn are requests that a pre-authorization does not pay.
+var undrawn = []struct {
+	name  string
+	alter func(*Authorization)
+	ask   func(*peerv1.Request)
+	tip   int64
+	want  error
+}{
+	{"a voided pre-authorization", func(a *Authorization) { a.Voided = true }, asAsked, 0, ErrVoided},
+	{"an expired one", func(a *Authorization) { a.Cert.Body.SpendByMs = noon.UnixMilli() }, asAsked, 0, ErrPreauthExpired},
+	{"another currency", fresh, func(r *peerv1.Request) { r.Currency = "EUR" }, 0, ErrCurrency},
+	{"one bound to another request", func(a *Authorization) { a.Cert.Body.BoundTo = testBytes("other", 32) }, asAsked, 0, ErrBound},
+	{"a payment after the last", func(a *Authorization) { a.Counter = 1000 }, asAsked, 0, ErrCount},
+	{"more than is left", func(a *Authorization) { a.Held = 8701 }, asAsked, 100, ErrInsufficient},
+	{"more than one payment may be", func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }, asAsked, 100, ErrLimitPayment},
+	{"a tip where none is taken", fresh, func(r *peerv1.Request) { r.Tip = nil }, 1, ErrTip},
+	{"a tip above the largest", fresh, asAsked, 301, ErrTip},
+	{"a negative tip", fresh, asAsked, -1, ErrTip},
+	{"a tip so large that the sum overflows", fresh, func(r *peerv1.Request) { r.Tip.Max = 0 }, math.MaxInt64, ErrTip},
+}
+
 func TestDrawRefuses(t *testing.T) {
-	fresh := func(*Authorization) {}
-	tests := []struct {
-		name  string
-		alter func(*Authorization)
-		ask   func(*peerv1.Request)
-		tip   int64
-		want  error
-	}{
-		{"a voided pre-authorization", func(a *Authorization) { a.Voided = true }, asAsked, 0, ErrVoided},
-		{"an expired one", func(a *Authorization) { a.Cert.Body.SpendByMs = noon.UnixMilli() }, asAsked, 0, ErrPreauthExpired},
-		{"another currency", fresh, func(r *peerv1.Request) { r.Currency = "EUR" }, 0, ErrCurrency},
-		{"one bound to another request", func(a *Authorization) { a.Cert.Body.BoundTo = testBytes("other", 32) }, asAsked, 0, ErrBound},
-		{"a payment after the last", func(a *Authorization) { a.Counter = 1000 }, asAsked, 0, ErrCount},
-		{"more than is left", func(a *Authorization) { a.Held = 8701 }, asAsked, 100, ErrInsufficient},
-		{"more than one payment may be", func(a *Authorization) { a.Cert.Body.PaymentMax = 1299 }, asAsked, 100, ErrLimitPayment},
-		{"a tip where none is taken", fresh, func(r *peerv1.Request) { r.Tip = nil }, 1, ErrTip},
-		{"a tip above the largest", fresh, asAsked, 301, ErrTip},
-		{"a negative tip", fresh, asAsked, -1, ErrTip},
-		{"a tip so large that the sum overflows", fresh, func(r *peerv1.Request) { r.Tip.Max = 0 }, math.MaxInt64, ErrTip},
-	}
-	for _, tt := range tests {
+	for _, tt := range undrawn {
 		t.Run(tt.name, func(t *testing.T) {
 			a := auth(t, asIssued)
 			tt.alter(&a)

@@ -44,46 +44,48 @@ func TestAChainIsWhatTheAPISays(t *testing.T) {
 	}
 }
 
+// tampered are journals that were changed, and one that was not.
+var tampered = []struct {
+	name  string
+	spoil func([]JournalEntry) []JournalEntry
+	at    uint64 // 0 if all is well
+}{
+	{"all is well", func(all []JournalEntry) []JournalEntry { return all }, 0},
+	{"a body is changed", func(all []JournalEntry) []JournalEntry { all[3].Body[0] ^= 1; return all }, 4},
+	{"a body ends earlier", func(all []JournalEntry) []JournalEntry { all[3].Body = all[3].Body[:1]; return all }, 4},
+	{"a time is changed", func(all []JournalEntry) []JournalEntry { all[3].TimeMs++; return all }, 4},
+	{"a payment is changed", func(all []JournalEntry) []JournalEntry { all[3].Payment = testID("other"); return all }, 4},
+	{"a hash is changed", func(all []JournalEntry) []JournalEntry { all[3].Hash[0]++; return all }, 4},
+	{"an event is changed with its hash", func(all []JournalEntry) []JournalEntry {
+		all[3].Body = nil
+		all[3].Hash = all[3].Chain(all[2].Hash)
+		return all
+	}, 5},
+	{"a hash is left out", func(all []JournalEntry) []JournalEntry { all[3].Hash = Hash{}; return all }, 4},
+	{"an event is left out", func(all []JournalEntry) []JournalEntry { return append(all[:3:3], all[4:]...) }, 5},
+	{"an event is left out, and the others count on", func(all []JournalEntry) []JournalEntry {
+		all = append(all[:3:3], all[4:]...)
+		all[3].Sequence = 4
+		return all
+	}, 4},
+	{"an event comes twice", func(all []JournalEntry) []JournalEntry { return append(all[:4:4], all[3:]...) }, 4},
+	{"two events change places", func(all []JournalEntry) []JournalEntry {
+		all[3], all[4] = all[4], all[3]
+		return all
+	}, 5},
+	{"the first event is left out", func(all []JournalEntry) []JournalEntry { return all[1:] }, 2},
+	{"numbers jump too far", func(all []JournalEntry) []JournalEntry {
+		return append(all, restored(all, JournalSkip+2))
+	}, 6 + JournalSkip + 2},
+	{"a restored copy forgets the chain", func(all []JournalEntry) []JournalEntry {
+		e := restored(all, JournalSkip+1)
+		e.Hash = e.Chain(Hash{})
+		return append(all, e)
+	}, 6 + JournalSkip + 1},
+}
+
 func TestTheFirstEntryThatDoesNotFitIsNamed(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func([]JournalEntry) []JournalEntry
-		at    uint64 // 0 if all is well
-	}{
-		{"all is well", func(all []JournalEntry) []JournalEntry { return all }, 0},
-		{"a body is changed", func(all []JournalEntry) []JournalEntry { all[3].Body[0] ^= 1; return all }, 4},
-		{"a body ends earlier", func(all []JournalEntry) []JournalEntry { all[3].Body = all[3].Body[:1]; return all }, 4},
-		{"a time is changed", func(all []JournalEntry) []JournalEntry { all[3].TimeMs++; return all }, 4},
-		{"a payment is changed", func(all []JournalEntry) []JournalEntry { all[3].Payment = testID("other"); return all }, 4},
-		{"a hash is changed", func(all []JournalEntry) []JournalEntry { all[3].Hash[0]++; return all }, 4},
-		{"an event is changed with its hash", func(all []JournalEntry) []JournalEntry {
-			all[3].Body = nil
-			all[3].Hash = all[3].Chain(all[2].Hash)
-			return all
-		}, 5},
-		{"a hash is left out", func(all []JournalEntry) []JournalEntry { all[3].Hash = Hash{}; return all }, 4},
-		{"an event is left out", func(all []JournalEntry) []JournalEntry { return append(all[:3:3], all[4:]...) }, 5},
-		{"an event is left out, and the others count on", func(all []JournalEntry) []JournalEntry {
-			all = append(all[:3:3], all[4:]...)
-			all[3].Sequence = 4
-			return all
-		}, 4},
-		{"an event comes twice", func(all []JournalEntry) []JournalEntry { return append(all[:4:4], all[3:]...) }, 4},
-		{"two events change places", func(all []JournalEntry) []JournalEntry {
-			all[3], all[4] = all[4], all[3]
-			return all
-		}, 5},
-		{"the first event is left out", func(all []JournalEntry) []JournalEntry { return all[1:] }, 2},
-		{"numbers jump too far", func(all []JournalEntry) []JournalEntry {
-			return append(all, restored(all, JournalSkip+2))
-		}, 6 + JournalSkip + 2},
-		{"a restored copy forgets the chain", func(all []JournalEntry) []JournalEntry {
-			e := restored(all, JournalSkip+1)
-			e.Hash = e.Chain(Hash{})
-			return append(all, e)
-		}, 6 + JournalSkip + 1},
-	}
-	for _, tt := range tests {
+	for _, tt := range tampered {
 		t.Run(tt.name, func(t *testing.T) {
 			_, at, err := read(tt.spoil(journal(6, 1)))
 			if at != tt.at || (err != nil) != (at != 0) || err != nil && !errors.Is(err, ErrJournal) {
@@ -116,6 +118,22 @@ func TestAJournalTellsHowFarItReaches(t *testing.T) {
 	}
 }
 
+// heads are what is shown as the word of a device on a journal of 6 events.
+var heads = []struct {
+	name string
+	key  string
+	bend func(*peerv1.JournalHead)
+	want error
+}{
+	{"as it is", "till", func(*peerv1.JournalHead) {}, nil},
+	{"signed by another", "stranger", func(*peerv1.JournalHead) {}, ErrSignature},
+	{"of another device", "till", func(h *peerv1.JournalHead) { h.DeviceId = testBytes("phone", 16) }, ErrJournal},
+	{"with more events", "till", func(h *peerv1.JournalHead) { h.Sequence = 7 }, ErrJournal},
+	{"with fewer events", "till", func(h *peerv1.JournalHead) { h.Sequence = 5 }, ErrJournal},
+	{"with another last event", "till", func(h *peerv1.JournalHead) { h.Hash = testBytes("other", 32) }, ErrJournal},
+	{"malformed", "till", func(h *peerv1.JournalHead) { h.Hash = nil }, ErrDecode},
+}
+
 func TestADeviceVouchesForItsJournal(t *testing.T) {
 	all := journal(6, 1)
 	last := all[5].Hash
@@ -123,21 +141,7 @@ func TestADeviceVouchesForItsJournal(t *testing.T) {
 	good := func() *peerv1.JournalHead {
 		return &peerv1.JournalHead{DeviceId: testBytes("till", 16), Sequence: 6, Hash: last[:], TimeMs: noon.UnixMilli()}
 	}
-	tests := []struct {
-		name string
-		key  string
-		bend func(*peerv1.JournalHead)
-		want error
-	}{
-		{"as it is", "till", func(*peerv1.JournalHead) {}, nil},
-		{"signed by another", "stranger", func(*peerv1.JournalHead) {}, ErrSignature},
-		{"of another device", "till", func(h *peerv1.JournalHead) { h.DeviceId = testBytes("phone", 16) }, ErrJournal},
-		{"with more events", "till", func(h *peerv1.JournalHead) { h.Sequence = 7 }, ErrJournal},
-		{"with fewer events", "till", func(h *peerv1.JournalHead) { h.Sequence = 5 }, ErrJournal},
-		{"with another last event", "till", func(h *peerv1.JournalHead) { h.Hash = testBytes("other", 32) }, ErrJournal},
-		{"malformed", "till", func(h *peerv1.JournalHead) { h.Hash = nil }, ErrDecode},
-	}
-	for _, tt := range tests {
+	for _, tt := range heads {
 		t.Run(tt.name, func(t *testing.T) {
 			j, _, err := read(all)
 			if err != nil {

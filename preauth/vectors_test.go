@@ -38,6 +38,8 @@ func classOf(err error) string {
 		return vectors.Accepted
 	case errors.Is(err, ErrEvidence):
 		return vectors.NoEvidence
+	case errors.Is(err, ErrJournal):
+		return vectors.BrokenJournal
 	}
 	return Code(err)
 }

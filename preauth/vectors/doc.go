@@ -32,6 +32,8 @@ const (
 	KindTrust          Kind = "trust"          // of Certificate
 	KindAnswers        Kind = "answers"        // of Answer
 	KindTill           Kind = "till"           // of Decision
+	KindDraws          Kind = "draws"          // of Draw
+	KindJournals       Kind = "journals"       // of Journal
 	KindAmounts        Kind = "amounts"        // of Amount
 	KindFrames         Kind = "frames"         // of Link
 	KindAdvertisements Kind = "advertisements" // of Advertisement

@@ -95,6 +95,8 @@ var runners = map[vectors.Kind]func(json.RawMessage) (Failure, error){
 	vectors.KindAnswers:        of(runAnswer),
 	vectors.KindTill:           of(runDecision),
 	vectors.KindProofs:         of(runProof),
+	vectors.KindDraws:          of(runDraw),
+	vectors.KindJournals:       of(runJournal),
 	vectors.KindAmounts:        of(runAmount),
 	vectors.KindFrames:         of(runLink),
 	vectors.KindAdvertisements: of(runAdvertisement),

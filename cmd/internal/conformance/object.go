@@ -160,6 +160,8 @@ func class(err error) string {
 		return vectors.Accepted
 	case errors.Is(err, preauth.ErrEvidence):
 		return vectors.NoEvidence
+	case errors.Is(err, preauth.ErrJournal):
+		return vectors.BrokenJournal
 	case errors.As(err, &m):
 		return m.Error()
 	}
