@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
@@ -77,40 +78,66 @@ func provenBy(t *testing.T, payment string, settled bool, parties ...*party) {
 		if err != nil || got.Amount != 500 || got.Tip != 0 || preauth.ID(got.Request.Body.PaymentId).String() != payment || got.Settled != settled {
 			t.Errorf("%s: %d and %d, settled is %v: %v", p.name, got.Amount, got.Tip, got.Settled, err)
 		}
-		t.Logf("%s: a proof of %d bytes", p.name, len(b))
 	}
 }
 
-// TestJournalIsVouchedFor: a device's journal is verified from the root
-// key alone.
+// TestJournalIsVouchedFor: a device's journal is verified from the root key
+// alone, and the backend keeps the same end of it. After the store was put back
+// from an older copy, both say so.
 func TestJournalIsVouchedFor(t *testing.T) {
 	play(t, func(t *testing.T, r *rig) {
 		till := r.till("till")
-		stream, err := till.device.ExportJournal(r.ctx, &devicev1.ExportJournalRequest{})
-		r.must(err)
-		var j preauth.Journal
-		for {
-			m, err := stream.Recv()
-			r.must(err)
-			if e := m.GetEntry(); e != nil {
-				entry := preauth.JournalEntry{Sequence: e.Sequence, TimeMs: e.TimeMs, Body: e.Body}
-				copy(entry.Payment[:], e.PaymentId)
-				copy(entry.Hash[:], e.Hash)
-				r.must(j.Add(entry))
-				continue
-			}
-			var issuance peerv1.Issuance
-			r.must(proto.Unmarshal(m.GetIssuance(), &issuance))
-			issuers, err := preauth.OpenIssuance(till.rootKey(), &issuance)
-			r.must(err)
-			cert, err := issuers.GenuineDevice(m.GetDeviceCert())
-			r.must(err)
-			_, err = j.Close(m.GetHead(), cert)
-			r.must(err)
-			break
-		}
+		r.settled(till)
+		j, head := till.journal()
 		if j.Entries == 0 || j.Chained != j.Entries {
 			t.Errorf("%d entries, %d in the chain", j.Entries, j.Chained)
 		}
+		id := preauth.ID(head.DeviceId)
+		told, err := r.admin.JournalHeads(r.ctx, id)
+		if err != nil || len(told) != 1 || told[0].Sequence != head.Sequence || string(told[0].Hash[:]) != string(head.Hash) {
+			t.Errorf("the device has event %d, the backend knows of %+v: %v", head.Sequence, told, err)
+		}
+
+		copied := till.backup()
+		r.result(till.ask(&businessv1.SendPaymentRequestViaBleRequest{
+			RequestId: uuid.NewString(), Amount: "5.00", Currency: "USD", Timeout: durationpb.New(2e9),
+		}))
+		r.settled(till)
+		_, forgotten := till.journal()
+		till = till.putBack(copied)
+		till.unlocks()
+		r.settled(till)
+		j, head = till.journal()
+		told, err = r.admin.JournalHeads(r.ctx, id)
+		if err != nil || len(told) != 2 || told[0].Kind != "RESTORED" || told[0].Sequence != forgotten.Sequence || told[1].Sequence != head.Sequence || len(j.Restored) != 1 {
+			t.Errorf("restored at %v, now at event %d, the backend knows of %+v: %v", j.Restored, head.Sequence, told, err)
+		}
 	})
+}
+
+// journal exports the journal and verifies it.
+func (p *party) journal() (j preauth.Journal, head *peerv1.JournalHead) {
+	p.rig.t.Helper()
+	stream, err := p.device.ExportJournal(p.rig.ctx, &devicev1.ExportJournalRequest{})
+	p.rig.must(err)
+	for {
+		m, err := stream.Recv()
+		p.rig.must(err)
+		if e := m.GetEntry(); e != nil {
+			entry := preauth.JournalEntry{Sequence: e.Sequence, TimeMs: e.TimeMs, Body: e.Body}
+			copy(entry.Payment[:], e.PaymentId)
+			copy(entry.Hash[:], e.Hash)
+			p.rig.must(j.Add(entry))
+			continue
+		}
+		var issuance peerv1.Issuance
+		p.rig.must(proto.Unmarshal(m.GetIssuance(), &issuance))
+		issuers, err := preauth.OpenIssuance(p.rootKey(), &issuance)
+		p.rig.must(err)
+		cert, err := issuers.GenuineDevice(m.GetDeviceCert())
+		p.rig.must(err)
+		h, err := j.Close(m.GetHead(), cert)
+		p.rig.must(err)
+		return j, h.Body
+	}
 }
