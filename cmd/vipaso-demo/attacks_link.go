@@ -23,7 +23,7 @@ var linkAttacks = []attack{
 		must: "not prevented: a far customer pays if she accepts what she is shown; a slow relay fails, a changed bit ends the session",
 	},
 	{
-		name: "downgrade", threat: "T10", play: downgrade,
+		name: "downgrade", threat: "T4", play: downgrade,
 		must: "an advertisement or read value that was changed on its way is refused",
 	},
 	{
