@@ -168,6 +168,10 @@ func TestRepeatedCalls(t *testing.T) {
 	r.check(t, ann, "VoidPreAuthorization", void, another) // and when it is void already
 
 	r.check(t, till, "SetLogLevel", &devicev1.SetLogLevelRequest{Level: "debug"}, &devicev1.SetLogLevelRequest{Level: "error"})
+	own := devicev1.AllowanceKind_ALLOWANCE_KIND_OWN_LIMITS
+	r.check(t, till, "Allow", &devicev1.AllowRequest{Kind: own, Reason: "party"}, &devicev1.AllowRequest{Kind: own, Reason: "another"})
+	r.check(t, till, "EndAllowance", &devicev1.EndAllowanceRequest{Kind: own},
+		&devicev1.EndAllowanceRequest{Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_EMERGENCY})
 	loss, none := uint32(1), uint32(0)
 	r.check(t, till, "SetConditions", &simv1.SetConditionsRequest{LossPerMille: &loss}, &simv1.SetConditionsRequest{LossPerMille: &none})
 	r.check(t, till, "DropLink", &simv1.DropLinkRequest{}, nil)
