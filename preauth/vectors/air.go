@@ -39,6 +39,7 @@ type Advertisement struct {
 	Version     uint8  `json:"version"`
 	Resume      bool   `json:"resume"`
 	Targeted    bool   `json:"targeted"`
+	Critical    bool   `json:"critical"` // only for those who know more flags than these
 	EID         Hex    `json:"eid"`
 	BaseHandle  uint16 `json:"base_handle"`
 	TxPower     int8   `json:"tx_power"`
@@ -54,7 +55,7 @@ type Handshake struct {
 	NowMs    int64     `json:"now_ms"`
 	Till     *Till     `json:"till,omitempty"`     // missing if the first message is a stranger's
 	Customer *Customer `json:"customer,omitempty"` // missing if the second message is a stranger's
-	First    Hex       `json:"first"`              // as it arrives
+	First    Hex       `json:"first"`              // as it arrives; empty if the till does not begin
 	Second   Hex       `json:"second,omitempty"`
 
 	// Who refuses, TILL or CUSTOMER, and with which ALERT; empty and 0 if none.
@@ -71,6 +72,8 @@ type Till struct {
 	NoiseKey      B32    `json:"noise_key"` // X25519, private
 	Ephemeral     B32    `json:"ephemeral"` // X25519, private
 	DeviceCert    Hex    `json:"device_cert"`
+	VersionMin    uint8  `json:"version_min"` // lowest that it speaks
+	VersionMax    uint8  `json:"version_max"` // highest
 	Epoch         uint64 `json:"bundle_epoch"`
 	Advertisement Hex    `json:"advertisement"` // that it answers
 	ReadValue     Hex    `json:"read_value"`    // that it read
@@ -82,6 +85,8 @@ type Customer struct {
 	NoiseKey      B32    `json:"noise_key"`
 	Ephemeral     B32    `json:"ephemeral"`
 	DeviceCert    Hex    `json:"device_cert"`
+	VersionMin    uint8  `json:"version_min"` // lowest that it speaks
+	VersionMax    uint8  `json:"version_max"` // highest
 	Epoch         uint64 `json:"bundle_epoch"`
 	Advertisement Hex    `json:"advertisement"` // that it sent
 	ReadValue     Hex    `json:"read_value"`    // that it shows

@@ -97,14 +97,14 @@ func runAdvertisement(c vectors.Advertisement) (name, want, got string) {
 		return c.Name, want, showAdvertisement(vectors.Advertisement{Class: BadAdvertisement})
 	}
 	read := vectors.Advertisement{
-		Class: vectors.Accepted, Version: b.Version, Resume: b.Resume, Targeted: b.Targeted, EID: b.EID[:],
+		Class: vectors.Accepted, Version: b.Version, Resume: b.Resume, Targeted: b.Targeted, Critical: b.Critical, EID: b.EID[:],
 		BaseHandle: b.BaseHandle, TxPower: b.TxPower,
 	}
 	if len(c.Key) == 16 {
 		key := [16]byte(c.Key)
 		read.Key, read.Recognised = c.Key, link.MatchesResume(key, b.EID)
 	}
-	if reserved := c.ServiceData[0] & 0x0c; reserved == 0 { // flags that are ignored are not written again
+	if ignored := c.ServiceData[0] & 0x04; ignored == 0 { // the flag that is ignored is not written again
 		if err := same("written again it is", b.Encode(), c.ServiceData); err != nil {
 			return c.Name, want, err.Error()
 		}
@@ -119,8 +119,8 @@ func showAdvertisement(c vectors.Advertisement) string {
 	if c.Class != vectors.Accepted {
 		return c.Class
 	}
-	return fmt.Sprintf("version %d, resume %t, targeted %t, eid %x, base handle %d, %d dBm, recognised %t",
-		c.Version, c.Resume, c.Targeted, c.EID, c.BaseHandle, c.TxPower, c.Recognised)
+	return fmt.Sprintf("version %d, resume %t, targeted %t, critical %t, eid %x, base handle %d, %d dBm, recognised %t",
+		c.Version, c.Resume, c.Targeted, c.Critical, c.EID, c.BaseHandle, c.TxPower, c.Recognised)
 }
 
 // runCode works out the four digits.

@@ -84,9 +84,10 @@ func (p *play) refused(by string, err error) error {
 	return nil
 }
 
-func (p *play) local(noiseKey vectors.B32, cert vectors.Hex, epoch uint64, peer peerv1.Role) secure.Local {
+// local is a side whose peer must have that role.
+func (p *play) local(noiseKey vectors.B32, cert vectors.Hex, epoch uint64, speaks secure.Versions, peer peerv1.Role) secure.Local {
 	return secure.Local{
-		NoiseKey: [32]byte(noiseKey), DeviceCert: cert, Epoch: epoch,
+		NoiseKey: [32]byte(noiseKey), DeviceCert: cert, Epoch: epoch, Versions: speaks,
 		VerifyPeer: func(b []byte) ([32]byte, error) {
 			shown, err := p.trust.DeviceCert(b, peer, time.UnixMilli(p.c.NowMs))
 			if err != nil {
@@ -104,7 +105,8 @@ func (p *play) open() error {
 		return nil
 	}
 	in := secure.Initiator{Advertisement: t.Advertisement, Nonce: [16]byte(t.Nonce)}
-	opening, first, err := in.Open(p.local(t.NoiseKey, t.DeviceCert, t.Epoch, peerv1.Role_ROLE_CUSTOMER), t.ReadValue, bytes.NewReader(t.Ephemeral[:]))
+	local := p.local(t.NoiseKey, t.DeviceCert, t.Epoch, secure.Versions{Min: t.VersionMin, Max: t.VersionMax}, peerv1.Role_ROLE_CUSTOMER)
+	opening, first, err := in.Open(local, t.ReadValue, bytes.NewReader(t.Ephemeral[:]))
 	if err != nil {
 		return p.refused(till, err)
 	}
@@ -128,7 +130,7 @@ func (p *play) answer() error {
 			return ids
 		},
 	}
-	local := p.local(c.NoiseKey, c.DeviceCert, c.Epoch, peerv1.Role_ROLE_BUSINESS)
+	local := p.local(c.NoiseKey, c.DeviceCert, c.Epoch, secure.Versions{Min: c.VersionMin, Max: c.VersionMax}, peerv1.Role_ROLE_BUSINESS)
 	second, agreed, err := r.Answer(local, p.c.First, bytes.NewReader(c.Ephemeral[:]))
 	if err != nil {
 		return p.refused(customer, err)

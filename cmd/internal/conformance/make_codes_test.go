@@ -24,12 +24,14 @@ func TestMakeAdvertisements(t *testing.T) {
 	far.BaseHandle, far.TxPower = 0xfedc, 127
 	of := func(name string, b link.Beacon, key []byte, recognised bool) vectors.Advertisement {
 		return vectors.Advertisement{
-			Name: name, ServiceData: b.Encode(), Class: vectors.Accepted, Version: b.Version, Resume: b.Resume, Targeted: b.Targeted,
+			Name: name, ServiceData: b.Encode(), Class: vectors.Accepted, Version: b.Version, Resume: b.Resume, Targeted: b.Targeted, Critical: b.Critical,
 			EID: b.EID[:], BaseHandle: b.BaseHandle, TxPower: b.TxPower, Key: key, Recognised: recognised,
 		}
 	}
-	flags := of("flags that are not known", plain, nil, false)
-	flags.ServiceData[0] |= 0x0c
+	closed := plain
+	closed.Critical = true
+	flags := of("a flag that is ignored", plain, nil, false)
+	flags.ServiceData[0] |= 4
 	all := []vectors.Advertisement{
 		of("nothing special", plain, nil, false),
 		of("an eid that was made with no key", plain, key[:], false),
@@ -39,6 +41,7 @@ func TestMakeAdvertisements(t *testing.T) {
 		of("TARGETED, for another till", tag, other, false),
 		of("a later version", late, nil, false),
 		of("a high handle and a strong signal", far, nil, false),
+		of("a flag that one must know to deal with the customer", closed, nil, false),
 		flags,
 	}
 	zero := plain.Encode()

@@ -26,11 +26,11 @@ func (w *world) handshake(name string) vectors.Handshake {
 		Name: name, Root: w.root, Bundle: w.bundle, NowMs: noon,
 		Till: &vectors.Till{
 			NoiseKey: tillNoise, Ephemeral: vectors.B32(made("ephemeral till", 32)), DeviceCert: signed(w.T, "issuer", w.tillCert).Bytes,
-			Epoch: 7, Advertisement: beacon.Encode(), ReadValue: limits.Encode(), Nonce: vectors.B16(made("n_B", 16)),
+			VersionMin: 1, VersionMax: 1, Epoch: 7, Advertisement: beacon.Encode(), ReadValue: limits.Encode(), Nonce: vectors.B16(made("n_B", 16)),
 		},
 		Customer: &vectors.Customer{
 			NoiseKey: customerNoise, Ephemeral: vectors.B32(made("ephemeral customer", 32)), DeviceCert: signed(w.T, "issuer", w.customerCert).Bytes,
-			Epoch: 6, Advertisement: beacon.Encode(), ReadValue: limits.Encode(), Nonce: vectors.B16(made("n_C", 16)),
+			VersionMin: 1, VersionMax: 1, Epoch: 6, Advertisement: beacon.Encode(), ReadValue: limits.Encode(), Nonce: vectors.B16(made("n_C", 16)),
 			ResumeKey: vectors.B16(made("resume key", 16)), Unfinished: []vectors.Hex{},
 		},
 		Messages: []vectors.Sealed{},
@@ -98,9 +98,48 @@ func TestMakeHandshakes(t *testing.T) {
 	unread := w.handshake("the read value was not read")
 	unread.Till.ReadValue = vectors.Hex{}
 	all := []vectors.Handshake{w.shaken(w.handshake("nothing special"), "", 0), w.shaken(talk, "", 0), w.shaken(unread, "", 0)}
+	all = append(all, versions(w)...)
 	all = append(all, refusedByCustomer(w)...)
 	all = append(all, refusedByTill(w)...)
 	keep(t, vectors.KindHandshakes, "Noise_IX_25519_ChaChaPoly_SHA256 with prologue vbp/1, with all that is secret or random given.", all)
+}
+
+// speaking is a handshake of a till and a customer that speak those versions.
+func (w *world) speaking(name string, till, customer [2]uint8) vectors.Handshake {
+	h := w.handshake(name)
+	h.Till.VersionMin, h.Till.VersionMax = till[0], till[1]
+	h.Customer.VersionMin, h.Customer.VersionMax = customer[0], customer[1]
+	advertised := bytes.Clone(h.Customer.Advertisement)
+	advertised[0] = customer[1]<<4 | advertised[0]&0x0f
+	h.Till.Advertisement, h.Customer.Advertisement = advertised, advertised
+	return h
+}
+
+// versions are handshakes of devices that speak more than one.
+func versions(w *world) []vectors.Handshake {
+	critical := w.handshake("a flag that the till must know")
+	advertised := bytes.Clone(critical.Customer.Advertisement)
+	advertised[0] |= 8
+	critical.Till.Advertisement, critical.Customer.Advertisement = advertised, advertised
+	later := w.stranger("more than this version can read, of later versions", func(h *peerv1.BusinessHello) {
+		h.Versions = &peerv1.Versions{Min: 2, Max: 3, Chosen: 2}
+	})
+	later.First = append(later.First, 0xf8, 0x07, 1) // field 127
+	more := w.stranger("more than this version can read, of this version", func(*peerv1.BusinessHello) {})
+	more.First = append(more.First, 0xf8, 0x07, 1)
+	down := w.speaking("somebody makes the till take the customer for an old one", [2]uint8{1, 2}, [2]uint8{1, 2})
+	down.Till.Advertisement = bytes.Clone(down.Till.Advertisement)
+	down.Till.Advertisement[0] = 0x10
+	return []vectors.Handshake{
+		w.shaken(w.speaking("the till speaks later versions, too", [2]uint8{1, 3}, [2]uint8{1, 1}), "", 0),
+		w.shaken(w.speaking("the customer speaks later versions, too", [2]uint8{1, 1}, [2]uint8{1, 3}), "", 0),
+		w.shaken(w.speaking("both speak later versions", [2]uint8{1, 2}, [2]uint8{2, 3}), "", 0),
+		w.shaken(w.speaking("the customer is too old for the till", [2]uint8{2, 3}, [2]uint8{1, 1}), till, secure.AlertVersion),
+		w.shaken(w.speaking("the till is too old for the customer", [2]uint8{1, 1}, [2]uint8{2, 3}), customer, secure.AlertVersion),
+		w.shaken(down, customer, secure.AlertVersion),
+		w.shaken(critical, till, secure.AlertVersion),
+		w.shaken(later, customer, secure.AlertVersion), w.shaken(more, customer, secure.AlertProtocol),
+	}
 }
 
 func refusedByCustomer(w *world) []vectors.Handshake {
@@ -132,7 +171,7 @@ func refusedByCustomer(w *world) []vectors.Handshake {
 	forged := w.handshake("a certificate that no issuer signed")
 	forged.Till.DeviceCert = signed(w.T, "stranger", w.tillCert).Bytes
 	all = append(all, w.shaken(forged, customer, secure.AlertIdentity))
-	versions := func(lo, hi, chosen uint32) func(*peerv1.BusinessHello) {
+	speaks := func(lo, hi, chosen uint32) func(*peerv1.BusinessHello) {
 		return func(h *peerv1.BusinessHello) { h.Versions = &peerv1.Versions{Min: lo, Max: hi, Chosen: chosen} }
 	}
 	for _, s := range []struct {
@@ -140,9 +179,9 @@ func refusedByCustomer(w *world) []vectors.Handshake {
 		change func(*peerv1.BusinessHello)
 		alert  secure.AlertCode
 	}{
-		{"a till of later versions", versions(2, 3, 2), secure.AlertVersion},
-		{"a version below the highest common one", versions(0, 1, 0), secure.AlertVersion},
-		{"a version above the highest common one", versions(1, 2, 2), secure.AlertVersion},
+		{"a till of later versions", speaks(2, 3, 2), secure.AlertVersion},
+		{"a version below the highest common one", speaks(0, 1, 0), secure.AlertVersion},
+		{"a version above the highest common one", speaks(1, 2, 2), secure.AlertVersion},
 		{"no versions", func(h *peerv1.BusinessHello) { h.Versions = nil }, secure.AlertVersion},
 		{"a short commitment", func(h *peerv1.BusinessHello) { h.NonceHash = h.NonceHash[:31] }, secure.AlertProtocol},
 		{"no advertisement", func(h *peerv1.BusinessHello) { h.Advertisement = nil }, secure.AlertDowngrade},
