@@ -43,6 +43,7 @@ type rig struct {
 	air   *sim.Air
 	cut   bool             // devices start without a network
 	wall  func() time.Time // of the devices; nil means that of the machine
+	ears  *ears            // what hears one device; nil for nothing
 	log   *slog.Logger     // of every device; nil for none
 	dial  []grpc.DialOption
 }
@@ -115,7 +116,7 @@ func (r *rig) start(name string, role peerv1.Role) *party {
 	if os.Getenv("VIPASO_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("device", name)
 	}
-	radio := &voice{Radio: r.air.Join(name)}
+	radio := &voice{Radio: r.overheard(name, r.air.Join(name))}
 	go func() {
 		done <- Run(ctx, Config{
 			Role: role, DisplayName: name, Dir: filepath.Join(r.dir, name), Radio: radio, Driver: "sim", Offline: r.cut, Wall: r.wall,

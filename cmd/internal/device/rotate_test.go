@@ -9,6 +9,7 @@ import (
 
 	"github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
 	server "github.com/vipaso/vipasod/syncer/backend"
 )
 
@@ -23,18 +24,21 @@ func (r *rig) rotateRoot() preauth.PublicKey {
 // knows checks which root key a device has stored.
 func (p *party) knows(root preauth.PublicKey) {
 	p.rig.t.Helper()
-	id, err := p.node.Store.Identity(p.rig.ctx)
-	p.rig.must(err)
-	if id.RootKey != root {
+	if id := p.identity(); id.RootKey != root {
 		p.rig.t.Errorf("%s knows root key %x, not %x", p.name, id.RootKey.KeyID(), root.KeyID())
 	}
 }
 
-func (p *party) cert() *peerv1.DeviceCert {
+func (p *party) identity() store.Identity {
 	p.rig.t.Helper()
 	id, err := p.node.Store.Identity(p.rig.ctx)
 	p.rig.must(err)
-	c, err := preauth.Open[*peerv1.DeviceCert](id.DeviceCert)
+	return id
+}
+
+func (p *party) cert() *peerv1.DeviceCert {
+	p.rig.t.Helper()
+	c, err := preauth.Open[*peerv1.DeviceCert](p.identity().DeviceCert)
 	p.rig.must(err)
 	return c.Body
 }
