@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vipaso/vipasod/cmd/internal/prove/report"
 )
@@ -50,16 +50,17 @@ func tryAll(t *testing.T, which string) {
 	todo := make(chan Mutant)
 	var workers sync.WaitGroup
 	var mu sync.Mutex
-	killed, tried := 0, 0
+	killed, tried, cpu := 0, 0, time.Duration(0)
 	for range runtime.GOMAXPROCS(0) {
 		dir := t.TempDir()
 		workers.Go(func() {
 			for m := range todo {
-				err := m.Kill(context.Background(), at, dir)
+				took, err := m.Kill(t.Context(), at, dir)
 				mu.Lock()
+				cpu += took
 				if err == nil {
 					killed++
-					fmt.Printf("killed by %-48s %s\n", strings.Trim(m.By, "^$"), m.Name)
+					fmt.Printf("killed by %-48s %5.1f s  %s\n", strings.Trim(m.By, "^$"), took.Seconds(), m.Name)
 				} else {
 					fmt.Println(err)
 					t.Error(err)
@@ -76,7 +77,7 @@ func tryAll(t *testing.T, which string) {
 	}
 	close(todo)
 	workers.Wait()
-	fmt.Printf("%d of %d killed\n", killed, tried)
+	fmt.Printf("%d of %d killed, in %s of processor time\n", killed, tried, cpu.Round(time.Second))
 	if tried == 0 {
 		t.Error("no mutant was tried")
 	}
