@@ -7,7 +7,6 @@ import (
 	"time"
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
-	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
@@ -52,9 +51,10 @@ func (d *Device) allow(ctx context.Context, call store.Call, person string, req 
 	if a.Allowance, err = d.allowance(ctx, who, kind, during); err != nil {
 		return store.Allowance{}, err
 	}
-	return a, d.commit(ctx, &store.Change{Call: &call, Allow: &a, Events: []*paymentv1.Event{
-		deviceEvent("ALLOWED", fmt.Sprintf("%s by %s until %s: %s", a.Kind, a.Person, a.Until.UTC().Format(time.RFC3339), a.Reason)),
-	}})
+	c := &store.Change{Call: &call, Allow: &a}
+	c.Events = append(c.Events, deviceEvent("ALLOWED", fmt.Sprintf("%s by %s until %s: %s",
+		a.Kind, a.Person, a.Until.UTC().Format(time.RFC3339), a.Reason)))
+	return a, d.commit(ctx, c)
 }
 
 // allowance begins now and lasts as long as asked, or as it may.

@@ -14,6 +14,7 @@ func mutants() []Mutant {
 	all = append(all, deviceMutants()...)
 	all = append(all, sealMutants()...)
 	all = append(all, vectorMutants()...)
+	all = append(all, limitMutants()...)
 	return all
 }
 

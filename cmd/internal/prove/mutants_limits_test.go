@@ -1,0 +1,26 @@
+package prove
+
+// limitMutants let a device do more without a network than is signed, or than
+// people have allowed, or let that pass in silence.
+func limitMutants() []Mutant {
+	return []Mutant{
+		{Name: "an override without an event", File: "daemon/allowance.go",
+			Old: `c.Events = append(c.Events, deviceEvent("ALLOWED",`, New: `_ = append(c.Events, deviceEvent("ALLOWED",`, In: "daemon", By: "^TestAllow$"},
+		{Name: "an emergency that is not time-boxed", File: "preauth/allowance.go",
+			Old: "min(asked, left)), nil", New: "asked), nil", In: "preauth", By: "^TestEmergency$"},
+		{Name: "a clock that is set back makes an allowance longer", File: "preauth/allowance.go",
+			Old: "return max(now.Sub(a.Since), floor.Sub(a.Floor)) >=", New: "return now.Sub(a.Since) >=", In: "preauth", By: "^TestAnAllowanceEnds$"},
+		{Name: "a setting raises a signed limit", File: "preauth/limits.go",
+			Old: "PaymentMax: min(signed.PaymentMax, o.PaymentMax),", New: "PaymentMax: o.PaymentMax,",
+			In: "preauth", By: "^TestADeviceLowersItsLimitsAndNeverRaisesThem$"},
+		{Name: "a stale bundle accepted without override", File: "preauth/limits.go",
+			Old: "if l.StaleBundle {", New: "if true {", In: "preauth", By: "^TestAStaleBundle$"},
+		{Name: "a guarantee under a stale bundle", File: "preauth/till.go",
+			Old: "if t.Now.Sub(t.Trust.SignedAt()) > BundleMaxAge {", New: "if t.Now.Sub(t.Trust.SignedAt()) > BundleOldest {",
+			In: "preauth", By: "^TestAStaleBundle$"},
+		{Name: "a customer pays beyond its limit at one till", File: "daemon/accept.go",
+			Old: "return errors.Join(unread, err)", New: "return unread", In: "daemon", By: "^TestACustomerLimitsWhatItPaysAtOneTill$"},
+		{Name: "changed limits never reach a device", File: "syncer/backend/limits.go",
+			Old: "return t.nextEpoch() // devices renew", New: "return nil // devices renew", In: "syncer", By: "^TestLimitsReachADevice$"},
+	}
+}
