@@ -179,6 +179,59 @@ func TestHubManyWatchers(t *testing.T) {
 	all.Wait()
 }
 
+// A hundred watchers, one of which stands still: the others see every event as
+// it happens, nobody waits for the slow one, and it is ended. When all callers
+// have gone no goroutine is left: the bubble would not end.
+func TestHubHundredWatchersOneStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &book{}
+		h := newHub(b, 0)
+		const watchers, atOnce, last = 100, 200, behindMax + 10*200
+		var seen [watchers]uint64
+		ended := make([]error, watchers)
+		release := make(chan struct{})
+		var all sync.WaitGroup
+		for i := range watchers {
+			all.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				check := gapless(0, last, cancel)
+				ended[i] = h.watch(ctx, 0, func(e *paymentv1.Event) error {
+					if i == 0 && e.GetSequence() == 1 {
+						<-release
+					}
+					seen[i] = e.GetSequence()
+					return check(e)
+				})
+			})
+		}
+		synctest.Wait() // all follow
+		for n := uint64(atOnce); n <= last; n += atOnce {
+			b.write(h, atOnce)
+			synctest.Wait()
+			for i := 1; i < watchers; i++ {
+				if seen[i] != n {
+					t.Fatalf("watcher %d has seen %d of %d", i, seen[i], n)
+				}
+			}
+		}
+		if seen[0] != 0 {
+			t.Errorf("who stands still has seen %d", seen[0])
+		}
+		close(release)
+		all.Wait()
+		for i, err := range ended {
+			want := context.Canceled
+			if i == 0 {
+				want = errWatchBehind
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("watcher %d: %v, want %v", i, err, want)
+			}
+		}
+	})
+}
+
 func TestHubStopsWithItsCaller(t *testing.T) {
 	h := newHub(&book{}, 0)
 	ctx, cancel := context.WithCancel(t.Context())
