@@ -41,6 +41,7 @@ const (
 	KindCodes          Kind = "codes"          // of Code
 	KindProofs         Kind = "proofs"         // of Proof
 	KindSettlements    Kind = "settlements"    // of Settlement
+	KindBatches        Kind = "batches"        // of Batch
 )
 
 // File is one file of vectors.

@@ -103,6 +103,7 @@ var runners = map[vectors.Kind]func(json.RawMessage) (Failure, error){
 	vectors.KindHandshakes:     of(runHandshake),
 	vectors.KindCodes:          of(runCode),
 	vectors.KindSettlements:    of(runSettlement),
+	vectors.KindBatches:        of(runBatch),
 }
 
 // of runs vectors of type C.

@@ -89,6 +89,7 @@ func TestAChangedVectorFails(t *testing.T) {
 		{vectors.KindHandshakes, "code", flip},
 		{vectors.KindHandshakes, "refused_by", func(any) any { return till }},
 		{vectors.KindCodes, "code", flip},
+		{vectors.KindBatches, "totals", func(any) any { return []any{} }},
 		{vectors.KindSettlements, "limit", func(any) any { return 1 }},
 	}
 	changed := map[vectors.Kind]bool{}
