@@ -65,6 +65,15 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 		if resp.Verdicts, resp.VerdictsTo, err = t.noticesOf(c.device.ID, r.VerdictsAfter); err != nil {
 			return err
 		}
+		reissued, err := s.reissuer(t, now)
+		if err != nil {
+			return err
+		}
+		for i, v := range resp.Verdicts {
+			if resp.Verdicts[i], err = reissued(v); err != nil {
+				return err
+			}
+		}
 		holds, err := t.openHolds(c.device.ID)
 		for _, h := range holds {
 			if !h.voided.IsZero() {

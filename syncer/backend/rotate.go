@@ -182,6 +182,32 @@ func endOfSigned(t Tx, since time.Time) (time.Time, error) {
 	return until.Add(ledger.Grace), nil
 }
 
+// reissuer returns what gives a recorded verdict as a device of today can
+// verify it: if its issuer key is gone from the bundle, the same body, signed
+// by the present one.
+func (s *Server) reissuer(t Tx, now time.Time) (func([]byte) ([]byte, error), error) {
+	all, err := t.issuerKeys()
+	if err != nil {
+		return nil, err
+	}
+	known := map[[8]byte]bool{}
+	for _, k := range listed(all) {
+		known[k.public.KeyID()] = true
+	}
+	return func(b []byte) ([]byte, error) {
+		v, err := preauth.Open[*peerv1.Verdict](b)
+		if err != nil || known[v.KeyID()] {
+			return b, err
+		}
+		key, err := s.keys.private(signing(all, now).public)
+		if err != nil {
+			return nil, err
+		}
+		v, err = preauth.Sign(key, v.Body)
+		return v.Bytes, err
+	}, nil
+}
+
 // firstEnd is when the first of the keys leaves the bundle, as far as is known.
 func firstEnd(all []issuerKey) time.Time {
 	return slices.MinFunc(all, func(a, b issuerKey) int { return a.notAfter.Compare(b.notAfter) }).notAfter

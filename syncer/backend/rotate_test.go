@@ -173,6 +173,8 @@ func TestAnIssuerKeyIsReplaced(t *testing.T) {
 func TestAnIssuerKeyStaysListedWhileItMatters(t *testing.T) {
 	r := newRotor(t)
 	old := r.phone.preauthorize(r.card, 50_00)
+	sale := old.sale(r.till, 10_00)
+	r.till.expect(sale.claim(), settled(10_00))
 	r.issuer(0)
 	must(t, r.server.Sweep(r.ctx))
 	retired := r.wantIssuers("when it is replaced", 2)
@@ -197,6 +199,20 @@ func TestAnIssuerKeyStaysListedWhileItMatters(t *testing.T) {
 	}
 	if _, err := r.server.genuine.Load().GenuinePreauth(old.cert.Bytes); err != nil {
 		t.Errorf("settlement knows it still: %v", err)
+	}
+	_, err := r.till.calls.Renew(r.ctx, &backendv1.RenewRequest{})
+	must(t, err)
+	again, err := r.till.calls.Submit(r.ctx, &backendv1.SubmitRequest{Items: []*backendv1.Item{sale.claim()}})
+	must(t, err)
+	asked, err := r.till.calls.Query(r.ctx, &backendv1.QueryRequest{RequestHashes: [][]byte{sale.request.Hash[:]}})
+	must(t, err)
+	for what, b := range map[string][]byte{"handed in again": again.Results[0].Verdict, "asked for": asked.Verdicts[0]} {
+		if v, err := gone.Verdict(b); err != nil || v.Body.Amount != 10_00 {
+			t.Errorf("the verdict, %s: %v", what, err)
+		}
+	}
+	if v, err := retired.Verdict(r.standing(sale)); err != nil || v.KeyID() != preauth.PublicKey(retired.Bundle.Body.Issuers[1].PublicKey).KeyID() {
+		t.Errorf("the verdict, as it is kept: %v", err)
 	}
 	keys, err := r.admin.IssuerKeys(r.ctx)
 	must(t, err)

@@ -145,6 +145,10 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 	resp := &backendv1.SubmitResponse{Time: s.signedTime(at)}
 	sums := newTotals()
 	err := s.store.Read(ctx, func(t Tx) error {
+		reissued, err := s.reissuer(t, at)
+		if err != nil {
+			return err
+		}
 		for i, it := range items {
 			result := &backendv1.ItemResult{Error: reasons[i]}
 			resp.Results = append(resp.Results, result)
@@ -158,7 +162,10 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 			if err != nil {
 				return err
 			}
-			result.Verdict, result.Error = v.bytes, ""
+			if result.Verdict, err = reissued(v.bytes); err != nil {
+				return err
+			}
+			result.Error = ""
 			sums.add(it, r, v)
 		}
 		return nil
@@ -188,8 +195,13 @@ func standing(t Tx, hash preauth.Hash) (request, verdict, error) {
 // request without a voucher concerns whoever knows its hash.
 func (s *Server) Query(ctx context.Context, q *backendv1.QueryRequest) (*backendv1.QueryResponse, error) {
 	c := from(ctx)
-	resp := &backendv1.QueryResponse{Time: s.signedTime(s.now())}
+	now := s.now()
+	resp := &backendv1.QueryResponse{Time: s.signedTime(now)}
 	err := s.store.Read(ctx, func(t Tx) error {
+		reissued, err := s.reissuer(t, now)
+		if err != nil {
+			return err
+		}
 		for _, b := range q.RequestHashes {
 			hash, err := preauth.HashFrom(b)
 			if err != nil {
@@ -206,9 +218,14 @@ func (s *Server) Query(ctx context.Context, q *backendv1.QueryRequest) (*backend
 			if err != nil {
 				return err
 			}
-			if mine {
-				resp.Verdicts = append(resp.Verdicts, v.bytes)
+			if !mine {
+				continue
 			}
+			b, err := reissued(v.bytes)
+			if err != nil {
+				return err
+			}
+			resp.Verdicts = append(resp.Verdicts, b)
 		}
 		return nil
 	})

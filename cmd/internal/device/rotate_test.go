@@ -119,3 +119,42 @@ func TestIssuersOverlap(t *testing.T) {
 		r.balanced(nil, till, ann.restart(), bob)
 	})
 }
+
+// TestAwayForAHundredDays: devices whose certificates have ended meanwhile, and
+// that know neither the root key nor the issuer key of today, come back.
+func TestAwayForAHundredDays(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		till := r.till("till")
+		ann, card := r.payer("ann", "")
+		till.stop()
+		ann.stop()
+		r.rotateRoot()
+		_, err := backend.RotateIssuer(r.ctx, filepath.Join(r.dir, "backend"), r.admin, 0)
+		r.must(err)
+		<-time.After(100 * 24 * time.Hour)
+		root := r.rotateRoot()
+		till, ann = r.start(till.name, till.role), r.start(ann.name, ann.role)
+		for _, p := range []*party{till, ann} {
+			r.until(p.name+" has a certificate that lasts", func() bool { return p.cert().NotAfterMs > time.Now().UnixMilli() })
+			p.knows(root)
+		}
+		instrument, err := preauth.ParseID(card)
+		r.must(err)
+		ann.preAuthorize(instrument, "10.00")
+		setOffline(true, till, ann)
+		r.pays(till, ann, "1.00", card)
+		r.balanced(nil, till, ann)
+	})
+}
+
+// until waits for what the devices do by themselves.
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	for range 300 {
+		if ok() {
+			return
+		}
+		<-time.After(time.Second)
+	}
+	r.t.Fatalf("it does not come to pass that %s", what)
+}
