@@ -54,7 +54,6 @@ type attackOutcome struct {
 	attack   attack
 	measured string
 	err      error
-	took     time.Duration
 }
 
 // attackers is how many attacks are tried at a time, each in a world of its
@@ -75,13 +74,13 @@ func attackAll(ctx context.Context, tries []attack, dir string, out, progress io
 				a := tries[i]
 				begin := time.Now()
 				o := attackOutcome{attack: a}
-				o.measured, o.err = attackProcesses(ctx, a, filepath.Join(dir, a.name), spawner, func(line string) {
+				tell := func(line string) {
 					telling.Lock()
 					defer telling.Unlock()
 					fmt.Fprintf(progress, "%s: %s\n", a.name, line)
-				})
-				o.took = time.Since(begin)
-				fmt.Fprintf(progress, "%s: took %s\n", a.name, o.took.Round(time.Millisecond))
+				}
+				o.measured, o.err = attackProcesses(ctx, a, filepath.Join(dir, a.name), spawner, tell)
+				tell("took " + time.Since(begin).Round(100*time.Millisecond).String())
 				outcomes[i] = o
 			}
 		})

@@ -69,13 +69,13 @@ func (v *villain) dials() *visit {
 }
 
 // knocks tries to meet the next customer once, and returns why that one
-// refuses.
+// refuses, which it has to do before it answers.
 func (v *villain) knocks() string {
 	ctx, cancel := v.limit()
 	defer cancel()
 	s, err := v.Knock(ctx)
 	if err == nil {
-		return (&visit{v, s}).ends()
+		return "a session, then " + (&visit{v, s}).ends()
 	}
 	return said(err)
 }

@@ -16,6 +16,7 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/secure"
+	"github.com/vipaso/vipasod/cmd/internal/rogue"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
 	"github.com/vipaso/vipasod/syncer/backend"
@@ -244,7 +245,39 @@ func replay(s *stage) string {
 	s.creditedIs(first, "12.00")
 	s.creditedIs(second, "0.00")
 	s.till.has(first, "PROVISIONAL") // and will hand it in, too
-	return fmt.Sprintf("%d of 20 repeats got the same Receipt, the next payment stayed OPEN; handed in 4 times, credited 12.00 once", repeats)
+	s.check(b.Radio.Close(), "leave the air")
+	n := s.replaysSession()
+	return fmt.Sprintf("%d of 20 repeats got the same Receipt, the next payment stayed OPEN; handed in 4 times, credited 12.00 once; the till's %d recorded values opened no second session", repeats, n)
+}
+
+// replaysSession has somebody record all that the till says on the air while
+// Ann pays, and play it to her again.
+func (s *stage) replaysSession() int {
+	s.host.air().Separate(s.till.key, s.ann.key)
+	s.ann.listens()
+	m := s.middle()
+	var recorded [][]byte
+	m.Change = func(toAnn bool, value []byte) {
+		if toAnn {
+			recorded = append(recorded, bytes.Clone(value))
+		}
+	}
+	through := s.standing(m)
+	p := s.till.asks("12.00 USD")
+	s.ann.sees(p)
+	s.ann.accepts(p, "PROVISIONAL")
+	s.carried(through)
+	s.gone(m)
+	eve := &villain{stage: s, Device: &rogue.Device{Radio: s.host.air().Join("eve")}, name: "the eavesdropper"}
+	l := eve.links()
+	for _, value := range recorded {
+		s.check(ignoreLost(l.Send(s.ctx, value)), "play a value again")
+	}
+	s.ended(l)
+	s.check(eve.Radio.Close(), "leave the air")
+	s.ann.hasRefused(secure.ErrProtocol, 1)
+	s.want("Ann was asked, in all", fmt.Sprint(s.ann.timesAsked()), "1")
+	return len(recorded)
 }
 
 // usd writes minor units.
