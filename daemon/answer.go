@@ -285,6 +285,7 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 	if err := d.commit(ctx, c); err != nil {
 		return sale, payment.Effects{}, err
 	}
+	d.till.forgetAcked(c.Asks)
 	if from != next.State {
 		d.report(sale.ID, from, next.State, next.Reason)
 	}

@@ -21,6 +21,7 @@ import (
 const (
 	methodRequest      = "SendPaymentRequestViaBle"
 	methodCancel       = "CancelPayment"
+	methodReverse      = "ReversePayment"
 	methodAccept       = "AcceptPayment"
 	methodDecline      = "DeclinePayment"
 	methodPreAuthorize = "PreAuthorizeInstrument"

@@ -61,7 +61,8 @@ func (t *till) repeatOutcome(p *payer, sale store.Sale, ask store.Ask) {
 	} else {
 		p.repeat(nil)
 		t.mu.Lock()
-		p.answered[ask.Request] = true
+		_, again := p.answered[ask.Request]
+		p.answered[ask.Request] = !again || ask.Cancel != payment.ReasonReversal
 		t.mu.Unlock()
 	}
 	p.send(typ, body)

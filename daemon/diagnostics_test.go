@@ -67,7 +67,7 @@ func TestDiagnosticsBundle(t *testing.T) {
 		t.Fatalf("files %q, want %q", names, want)
 	}
 	var version struct{ Schema int }
-	if err := json.Unmarshal([]byte(content["version.json"]), &version); err != nil || version.Schema != 2 {
+	if err := json.Unmarshal([]byte(content["version.json"]), &version); err != nil || version.Schema != 3 {
 		t.Errorf("version.json: %v %s", err, content["version.json"])
 	}
 	st := &devicev1.Status{}

@@ -129,6 +129,10 @@ func (t *till) hear(ctx context.Context, ear *ear, c *crowd, until time.Time) bo
 func (t *till) dial(ctx context.Context, ear *ear, c *crowd, to candidate, sessions *sync.WaitGroup) {
 	c.drop(to)
 	t.reserve(to.EID)
+	if c.visits(to.Beacon) {
+		t.visiting()
+		c.visit = false
+	}
 	dialCtx, cancel := context.WithTimeout(ctx, dialLimit)
 	brief, done := time.Now().Add(dialBrief), make(chan struct{})
 	go func() {

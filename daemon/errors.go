@@ -69,6 +69,7 @@ var errorTable = []struct {
 	{ErrKeyExposed, catalogue.KeyExposed, ""},
 	{ErrSocketInUse, catalogue.SocketInUse, ""},
 
+	{errNotReversible, catalogue.NotReversible, ""},
 	{payment.ErrState, catalogue.PaymentState, ""},
 
 	{money.ErrSyntax, catalogue.AmountSyntax, "amount"},

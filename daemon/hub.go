@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
@@ -98,7 +99,11 @@ func (h *hub) next(ctx context.Context, after uint64, following bool) ([]*paymen
 	if len(recent) > 0 && recent[0].GetSequence() <= after+1 {
 		return recent[after+1-recent[0].GetSequence():], nil
 	}
-	return h.log.Events(ctx, after, readMax)
+	events, err := h.log.Events(ctx, after, readMax)
+	if i := slices.IndexFunc(events, func(e *paymentv1.Event) bool { return e.GetSequence() > head }); i >= 0 {
+		events = events[:i] // what is stored and not published yet comes when it is
+	}
+	return events, err
 }
 
 // watch calls send with every event after a number, in order, until ctx ends

@@ -109,6 +109,25 @@ func TestHubKnowsOnlyItsOwnNumbers(t *testing.T) {
 	}
 }
 
+// An event that is on disk and not published yet is not taken for one that was
+// never given out: it comes when it is published.
+func TestHubReadsAheadOfWhatIsPublished(t *testing.T) {
+	b := &book{}
+	b.write(newHub(b, 0), 3)
+	h := newHub(b, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var once sync.Once
+	watch := gapless(0, 3, cancel)
+	err := h.watch(ctx, 0, func(e *paymentv1.Event) error {
+		once.Do(func() { go h.publish(b.events[2:]) })
+		return watch(e)
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 // A watcher that stands still delays nobody, and is ended when it is too far
 // behind; until then it misses nothing.
 func TestHubEndsASlowWatcher(t *testing.T) {

@@ -38,7 +38,8 @@ type payer struct {
 	// settled before it is asked for another. Owned by the session's loop.
 	unfinished map[preauth.ID]bool
 	// answered are outcomes sent here; the customer closes when it has
-	// stored what it waited for. Guarded by the till's mu.
+	// stored what it waited for. False: a reversal came after that, and
+	// perhaps too late. Guarded by the till's mu.
 	answered map[preauth.Hash]bool
 }
 
@@ -49,8 +50,9 @@ func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link
 	if p == nil {
 		return
 	}
+	back, owes := t.givenBack(ctx, p)
 	sale, open, err := t.d.store.OpenSale(ctx)
-	if err == nil && (!open || sale.State != payment.Open) && len(p.unfinished) == 0 {
+	if err == nil && (!open || sale.State != payment.Open) && len(p.unfinished) == 0 && !owes {
 		p.close(secure.CloseDone) // the payment ended meanwhile: do not keep the customer from other tills
 		return
 	}
@@ -63,7 +65,13 @@ func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link
 	if err == nil && open {
 		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_CUSTOMER_CONNECTED, n, "")
 	}
-	err = p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error { return t.ask(ctx, p) })
+	err = p.run(ctx, func(typ secure.Type, body []byte) error { return t.receive(ctx, p, typ, body) }, func() error {
+		if owes {
+			owes = false
+			return t.giveBack(ctx, p, back)
+		}
+		return t.ask(ctx, p)
+	})
 	t.ended(ctx, p, eid, err)
 }
 
@@ -243,8 +251,10 @@ func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
 func (t *till) delivered(p *payer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for h := range p.answered {
-		t.acked[h] = true
+	for h, whole := range p.answered {
+		if whole {
+			t.acked[h] = true
+		}
 	}
 }
 
@@ -265,7 +275,8 @@ func (t *till) ackedRows(ctx context.Context) []store.Ask {
 	return rows
 }
 
-// forgetAcked drops what ackedRows returned and a commit has stored.
+// forgetAcked drops requests whose rows a commit has stored: either that they
+// were delivered, or an outcome that was not.
 func (t *till) forgetAcked(rows []store.Ask) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

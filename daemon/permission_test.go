@@ -57,7 +57,7 @@ func TestPermissionsByRole(t *testing.T) {
 	}{
 		{till, device + "GetStatus", observer}, {till, device + "WatchEvents", observer}, {till, device + "Diagnose", observer},
 		{till, "/grpc.health.v1.Health/Watch", observer}, {till, business + "FetchPayments", observer}, {phone, customer + "ListInstruments", observer},
-		{till, business + "SendPaymentRequestViaBle", cashier}, {till, business + "CancelPayment", cashier}, {till, business + "SyncPayments", cashier},
+		{till, business + "SendPaymentRequestViaBle", cashier}, {till, business + "CancelPayment", cashier}, {till, business + "SyncPayments", cashier}, {till, business + "ReversePayment", manager},
 		{phone, customer + "ReceivePaymentRequestsViaBle", cashier}, {phone, customer + "AcceptPayment", cashier}, {phone, customer + "PreAuthorizeInstrument", cashier},
 		{till, device + "SetLogLevel", manager}, {till, device + "BackupStore", manager}, {till, device + "ExportPayments", manager},
 		{till, device + "Enroll", manager}, {till, "/vipaso.sim.v1.SimService/DropLink", manager},

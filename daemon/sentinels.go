@@ -8,6 +8,7 @@ var (
 	errNotEnrolled   = errors.New("device is not enrolled")
 	errLocked        = errors.New("the store was put back from an older copy: locked until it has synchronized")
 	errWrongRole     = errors.New("not a call for this device's role")
+	errNotReversible = errors.New("only a payment that the till was paid can be given back")
 	errInProgress    = errors.New("another payment is open")
 	errReused        = errors.New("request_id was used for another call")
 	errNoPayment     = errors.New("no such payment")

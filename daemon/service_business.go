@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
@@ -108,6 +106,27 @@ func (s *businessService) CancelPayment(ctx context.Context, req *businessv1.Can
 		return nil, err
 	}
 	return &businessv1.CancelPaymentResponse{Payment: p}, nil
+}
+
+// ReversePayment gives the money of a payment back, with no network too.
+func (s *businessService) ReversePayment(ctx context.Context, req *businessv1.ReversePaymentRequest) (*businessv1.ReversePaymentResponse, error) {
+	call, err := newCall(methodReverse, req)
+	if err != nil {
+		return nil, err
+	}
+	id, err := idIn("payment_id", req.GetPaymentId())
+	if err != nil {
+		return nil, err
+	}
+	sale, err := s.d.reverse(ctx, id, call)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.d.shownSale(ctx, sale)
+	if err != nil {
+		return nil, err
+	}
+	return &businessv1.ReversePaymentResponse{Payment: p}, nil
 }
 
 // CheckReadiness says whether this till could be paid with no network.
@@ -221,8 +240,3 @@ func paymentResult(sale store.Sale, p *paymentv1.Payment) *businessv1.PaymentRes
 // sayHello sends the response headers, so that the caller knows that the
 // stream is there before anything happens.
 func sayHello(stream grpc.ServerStream) error { return stream.SendHeader(metadata.MD{}) }
-
-// ReversePayment gives the money of a payment back.
-func (s *businessService) ReversePayment(context.Context, *businessv1.ReversePaymentRequest) (*businessv1.ReversePaymentResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "not yet")
-}

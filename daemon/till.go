@@ -36,6 +36,7 @@ type till struct {
 	acked     map[preauth.Hash]bool // outcomes that their customer has stored
 	timer     timer
 	progress  progress
+	visits    visits
 }
 
 func newTill(d *Device) *till {
@@ -142,6 +143,9 @@ type aim struct {
 	sale store.Sale // with State OPEN, if any
 	open bool
 	owed [][16]byte // resume keys of customers who wait for an outcome
+	// visit: a customer who does not know of a reversal may be any of those
+	// who are near.
+	visit bool
 }
 
 func (a aim) any() bool { return a.open || len(a.owed) > 0 }
@@ -158,8 +162,10 @@ func (t *till) aim(ctx context.Context) aim {
 	for _, o := range owed {
 		if t.d.clock.Floor().Sub(o.CreatedAt) < owedFor && !t.isAcked(o.Request) {
 			a.owed = append(a.owed, o.ResumeKey)
+			a.visit = a.visit || seeks(o, time.Now())
 		}
 	}
+	a.visit = a.visit && t.mayVisit()
 	if a.open {
 		asks, err := t.d.store.AsksOf(ctx, sale.ID)
 		if err != nil {
@@ -190,7 +196,7 @@ func (a aim) wants(b link.Beacon) bool {
 		}
 	}
 	if !a.open {
-		return false
+		return a.visits(b)
 	}
 	if !a.sale.Tag.Zero() {
 		return b.Targeted && link.MatchesResume(a.sale.Tag, b.EID)

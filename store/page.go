@@ -24,7 +24,9 @@ type listing struct {
 var (
 	listSales = listing{
 		columns: saleColumns, table: "sales", key: "id", where: "1",
+		// Of Cancels only one of what was paid counts: others move nothing.
 		unsynced: `SELECT payment FROM outbox WHERE kind = 'CLAIM'
+			UNION ALL SELECT s.id FROM outbox o JOIN sales s ON s.id = o.payment WHERE o.kind = 'CANCEL' AND s.winner = o.request
 			UNION ALL SELECT id FROM sales WHERE state = 'AWAITING' AND state IN ('OPEN', 'AWAITING', 'PROVISIONAL')`,
 	}
 	listAttempts = listing{

@@ -21,6 +21,13 @@ import (
 	simv1 "github.com/vipaso/vipasod/proto/vipaso/sim/v1"
 )
 
+// givenBack is a payment that was reversed, as one side has it.
+func givenBack(role paymentv1.Role) *paymentv1.Payment {
+	p := paid(paymentv1.PaymentState_PAYMENT_STATE_CANCELLED)
+	p.Role, p.Reason = role, "REVERSAL"
+	return p
+}
+
 // answering is a fake that has an answer to everything, as a till.
 func answering(t *testing.T) *fake {
 	f := newFake(t)
@@ -33,6 +40,7 @@ func answering(t *testing.T) *fake {
 	f.answer("AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_AUTHORIZED)})
 	f.answer("DeclinePayment", &customerv1.DeclinePaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_DECLINED)})
 	f.answer("CancelPayment", &businessv1.CancelPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_CANCELLED)})
+	f.answer("ReversePayment", &businessv1.ReversePaymentResponse{Payment: givenBack(paymentv1.Role_ROLE_BUSINESS)})
 	f.answer("FetchPayments", &paymentv1.FetchPaymentsResponse{Payments: history4()})
 	f.answer("FetchOfflinePayments", &paymentv1.FetchOfflinePaymentsResponse{Payments: history4()[:1]})
 	f.answer("FetchPayment", &paymentv1.FetchPaymentResponse{
@@ -103,6 +111,7 @@ func TestCalls(t *testing.T) {
 		}},
 		{"pay decline " + paymentID + " --reason no", "DeclinePayment", &customerv1.DeclinePaymentRequest{PaymentId: paymentID, Reason: "no"}},
 		{"pay cancel " + paymentID, "CancelPayment", &businessv1.CancelPaymentRequest{PaymentId: paymentID}},
+		{"pay reverse " + paymentID, "ReversePayment", &businessv1.ReversePaymentRequest{PaymentId: paymentID}},
 		{"payments list --status completed,CANCELLED", "BusinessService/FetchPayments", &paymentv1.FetchPaymentsRequest{
 			PageSize: 200, Statuses: []paymentv1.PaymentStatus{paymentv1.PaymentStatus_PAYMENT_STATUS_COMPLETED, paymentv1.PaymentStatus_PAYMENT_STATUS_CANCELLED},
 		}},
@@ -203,6 +212,7 @@ var humanGoldens = map[string]string{
 	"request.txt":        "pay request 12.00 USD",
 	"accept.txt":         "pay accept " + paymentID + " --amount 12.00 --currency USD --instrument " + instrumentID,
 	"cancel.txt":         "pay cancel " + paymentID,
+	"reverse.txt":        "pay reverse " + paymentID,
 	"peers.txt":          "sim peers",
 	"conditions.txt":     "sim set --loss 10.5%",
 	"export.csv":         "store export --format csv",
@@ -254,7 +264,7 @@ func TestJSON(t *testing.T) {
 	f.answer("WatchEvents", &devicev1.WatchEventsResponse{Event: requested(3)}, &devicev1.WatchEventsResponse{Event: successful(7)})
 	lines := map[string]int{
 		"status": 1, "doctor": 1, "ready": 1, "logout": 1, "instruments list": 2, "preauth list": 1, "preauth void " + preauthID: 1,
-		"preauth create 1 USD --instrument " + instrumentID: 1, "pay request 12.00 USD": 1, "pay cancel " + paymentID: 1, "pay decline " + paymentID: 1,
+		"preauth create 1 USD --instrument " + instrumentID: 1, "pay request 12.00 USD": 1, "pay cancel " + paymentID: 1, "pay reverse " + paymentID: 1, "pay decline " + paymentID: 1,
 		"pay accept " + paymentID + " --amount 1 --currency USD --instrument x": 1, "payments list": 4, "payments show " + paymentID: 1,
 		"payments show --timeline " + paymentID: 1, "payments receipt " + paymentID: 1, "sync now": 1, "sync status": 1, "store check": 1, "store export": 1,
 		"log level debug": 1, "radio status": 1, "radio scan": 1, "sim peers": 1, "sim set --loss 1%": 1, "sim drop-link": 1, "sim offline on": 1, "trust": 1,
@@ -322,6 +332,7 @@ func TestNotSoGood(t *testing.T) {
 		{"CheckReadiness", twice, "ready 60.00 USD", "not ready\nLIMIT_PAYMENT  at most 50.00\nLIMIT_PAYMENT  at most 40.00\n  next: less\nLIMIT_COUNT  7\n  next: sync\n"},
 		{"CheckStore", &devicev1.CheckStoreResponse{Problems: []string{"sum differs"}}, "store check", "not ok\n  sum differs\n"},
 		{"CancelPayment", &businessv1.CancelPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_PROVISIONAL)}, "pay cancel x", "PROVISIONAL"},
+		{"ReversePayment", &businessv1.ReversePaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_SETTLED)}, "pay reverse x", "SETTLED"},
 		{"AcceptPayment", &customerv1.AcceptPaymentResponse{Payment: paid(paymentv1.PaymentState_PAYMENT_STATE_REJECTED)}, "pay accept x --amount 1 --currency USD --instrument y", "REJECTED"},
 	}
 	for _, test := range tests {

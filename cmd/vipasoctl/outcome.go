@@ -112,6 +112,10 @@ func (a *app) nextStep(p *paymentv1.Payment, story []*paymentv1.Event) string {
 	}
 	entry, known := catalogue.Lookup(strings.ToUpper(p.GetReason()))
 	switch {
+	case p.GetReason() == catalogue.Reversal && p.GetRole() == paymentv1.Role_ROLE_CUSTOMER:
+		return "nothing to do; the till gave the money back, and it can be spent again."
+	case p.GetReason() == catalogue.Reversal:
+		return "nothing to do; the customer's device learns it here if it is near, else from the backend."
 	case known && p.GetState() == paymentv1.PaymentState_PAYMENT_STATE_REJECTED:
 		return entry.Next
 	case p.GetRole() == paymentv1.Role_ROLE_CUSTOMER && p.GetState() == paymentv1.PaymentState_PAYMENT_STATE_OTHER_PAID:

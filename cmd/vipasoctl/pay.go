@@ -19,7 +19,7 @@ func (a *app) payCommand() *cobra.Command {
 		Example: `  vipasoctl pay request 12.00 USD
   vipasoctl pay receive`,
 	}
-	cmd.AddCommand(a.payRequestCommand(), a.payReceiveCommand(), a.payAcceptCommand(), a.payDeclineCommand(), a.payCancelCommand())
+	cmd.AddCommand(a.payRequestCommand(), a.payReceiveCommand(), a.payAcceptCommand(), a.payDeclineCommand(), a.payCancelCommand(), a.payReverseCommand())
 	return cmd
 }
 
@@ -114,6 +114,35 @@ func (a *app) payCancelCommand() *cobra.Command {
 				return err
 			}
 			return a.printOutcome(cmd.Context(), p, failedUnless(ended(p)))
+		},
+	}
+}
+
+func (a *app) payReverseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reverse PAYMENT",
+		Short: "Give the money of a payment back (business; manager)",
+		Long: `Reverse undoes a payment that this till was paid, with no network too, as a whole and for
+good. The customer's device learns it at once if it is near and looks for tills, else from the
+backend; then the money can be spent again.`,
+		Example:           `  vipasoctl pay reverse 0190b2c4-0000-7000-8000-000000000003`,
+		Args:              wants("PAYMENT"),
+		ValidArgsFunction: a.completeFirst(a.paymentIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := &businessv1.ReversePaymentRequest{RequestId: uuid.NewString(), PaymentId: args[0]}
+			c, err := a.dial()
+			if err != nil {
+				return err
+			}
+			var resp *businessv1.ReversePaymentResponse
+			err = persist(cmd.Context(), c, restartWait, func(ctx context.Context, opts ...grpc.CallOption) (err error) {
+				resp, err = c.business().ReversePayment(ctx, req, opts...)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return a.printOutcome(cmd.Context(), resp.GetPayment(), failedUnless(ended(resp.GetPayment())))
 		},
 	}
 }

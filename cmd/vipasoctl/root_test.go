@@ -18,7 +18,7 @@ var contract = []string{
 	"preauth create --instrument", "preauth list", "preauth void",
 	"pay request --ref --timeout --policy --tag --tip --request-id",
 	"pay receive --single --accept-all --after --instrument --tip --tag",
-	"pay accept --amount --currency --instrument --tip --delegated", "pay decline", "pay cancel",
+	"pay accept --amount --currency --instrument --tip --delegated", "pay decline", "pay cancel", "pay reverse",
 	"payments list --unsynced --status", "payments show --timeline", "payments receipt --format",
 	"payments evacuate", "payments carry", "receipt verify --root", "evidence verify --root", "journal export --force", "journal verify --root",
 	"sync now", "sync status", "store check", "store backup", "store export --format", "log level --for",

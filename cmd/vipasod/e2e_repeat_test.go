@@ -238,6 +238,8 @@ func (r *repeater) pays(t *testing.T, till, ann *device) {
 		t.Fatal(err)
 	}
 	r.again(t, till, "SendPaymentRequestViaBle", called, first, req, other)
+	reverse := &businessv1.ReversePaymentRequest{PaymentId: id}
+	r.check(t, till, "ReversePayment", reverse, &businessv1.ReversePaymentRequest{PaymentId: uuid.NewString()})
 }
 
 func withID(req *businessv1.SendPaymentRequestViaBleRequest, id string) *businessv1.SendPaymentRequestViaBleRequest {

@@ -55,6 +55,9 @@ const (
 	// PaymentState: The payment is in a state that does not allow this.
 	PaymentState = "PAYMENT_STATE"
 
+	// NotReversible: Only a payment that this till was paid can be given back.
+	NotReversible = "NOT_REVERSIBLE"
+
 	// PaymentInProgress: The till already has an open payment.
 	PaymentInProgress = "PAYMENT_IN_PROGRESS"
 
