@@ -32,6 +32,7 @@ const (
 	KindTrust          Kind = "trust"          // of Certificate
 	KindAnswers        Kind = "answers"        // of Answer
 	KindTill           Kind = "till"           // of Decision
+	KindLimits         Kind = "limits"         // of Bounds
 	KindDraws          Kind = "draws"          // of Draw
 	KindJournals       Kind = "journals"       // of Journal
 	KindAmounts        Kind = "amounts"        // of Amount

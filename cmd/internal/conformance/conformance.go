@@ -94,6 +94,7 @@ var runners = map[vectors.Kind]func(json.RawMessage) (Failure, error){
 	vectors.KindTrust:          of(runCertificate),
 	vectors.KindAnswers:        of(runAnswer),
 	vectors.KindTill:           of(runDecision),
+	vectors.KindLimits:         of(runBounds),
 	vectors.KindProofs:         of(runProof),
 	vectors.KindDraws:          of(runDraw),
 	vectors.KindJournals:       of(runJournal),

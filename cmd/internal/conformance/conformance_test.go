@@ -74,6 +74,7 @@ func TestAChangedVectorFails(t *testing.T) {
 		{vectors.KindTill, "class", func(any) any { return "LIMIT_TOTAL" }},
 		{vectors.KindTill, "guaranteed", func(any) any { return 1 }},
 		{vectors.KindTill, "cancelled", func(any) any { return true }},
+		{vectors.KindLimits, "own", func(v any) any { v.(map[string]any)["count_max"] = 1; return v }},
 		{vectors.KindProofs, "proof", flip},
 		{vectors.KindDraws, "prev", flip},
 		{vectors.KindDraws, "held", func(any) any { return 9999 }},
