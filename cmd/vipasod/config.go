@@ -59,9 +59,13 @@ type Backend struct {
 // Limits lower the limits that the backend has signed; they never raise them.
 // Amounts are decimal strings by ISO 4217 code.
 type Limits struct {
-	OfflinePaymentMax map[string]string `toml:"offline_payment_max,inline" comment:"These lower the signed limits, never raise them. Largest single payment, tip included."`
-	OfflineTotalMax   map[string]string `toml:"offline_total_max,inline" comment:"Largest sum that is not settled yet."`
-	ClockSkew         Duration          `toml:"clock_skew" comment:"How far the clock may be behind the backend's signed time."`
+	OfflinePaymentMax      map[string]string `toml:"offline_payment_max,inline" comment:"These lower the signed limits, never raise them. Largest single payment, tip included."`
+	OfflineTotalMax        map[string]string `toml:"offline_total_max,inline" comment:"Largest sum that is not settled yet."`
+	OfflineCounterpartyMax map[string]string `toml:"offline_counterparty_max,inline" comment:"Largest part of it with one customer, or at one till."`
+	OfflineCountMax        string            `toml:"offline_count_max" comment:"Most payments that are not settled yet, such as \"50\"; empty: as signed."`
+	OfflineTimeMax         Duration          `toml:"offline_time_max" comment:"Longest time without the backend; 0s: as signed."`
+	OfflineVelocity        string            `toml:"offline_velocity" comment:"Most payments with one customer, or at one till, in a time, such as \"10/1h\"; empty: as signed."`
+	ClockSkew              Duration          `toml:"clock_skew" comment:"How far the clock may be behind the backend's signed time."`
 }
 
 // GRPC says where the local API is served and to whom.
@@ -121,5 +125,6 @@ func example(role string) Config {
 	c.Backend.Uplink = "/run/vipasod-uplink/uplink.sock"
 	c.Limits.OfflinePaymentMax = map[string]string{"USD": "50.00"}
 	c.Limits.OfflineTotalMax = map[string]string{"USD": "500.00"}
+	c.Limits.OfflineCounterpartyMax = map[string]string{"USD": "500.00"}
 	return c
 }

@@ -128,6 +128,14 @@ func (l *loading) checkBackend() {
 func (l *loading) checkLimits() {
 	l.checkAmounts("limits.offline_payment_max", l.config.Limits.OfflinePaymentMax)
 	l.checkAmounts("limits.offline_total_max", l.config.Limits.OfflineTotalMax)
+	l.checkAmounts("limits.offline_counterparty_max", l.config.Limits.OfflineCounterpartyMax)
+	if _, err := l.config.Limits.count(); err != nil {
+		l.wrong("limits.offline_count_max", err.Error(), "It is a number of payments.", "Write it as in \"50\", or leave it empty.")
+	}
+	if _, err := l.config.Limits.velocities(); err != nil {
+		l.wrong("limits.offline_velocity", err.Error(), "It is a number of payments, and the time in which they may be.", "Write it as in \"10/1h\", or leave it empty.")
+	}
+	l.checkSpan("limits.offline_time_max", l.config.Limits.OfflineTimeMax, 0, timeMax)
 	l.checkSpan("limits.clock_skew", l.config.Limits.ClockSkew, time.Second, time.Hour)
 }
 

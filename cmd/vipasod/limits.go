@@ -2,11 +2,17 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"strconv"
+	"time"
 
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
 )
+
+// timeMax is the longest time without the backend that a setting may name.
+const timeMax = 30 * 24 * time.Hour
 
 // limits joins the tables. A currency that only one of them names is not
 // lowered by the others.
@@ -29,6 +35,35 @@ func (l Limits) limits() (preauth.Limits, error) {
 	err := errors.Join(
 		read(l.OfflinePaymentMax, func(limit *preauth.Limit, v int64) { limit.PaymentMax = v }),
 		read(l.OfflineTotalMax, func(limit *preauth.Limit, v int64) { limit.TotalMax = v }),
+		read(l.OfflineCounterpartyMax, func(limit *preauth.Limit, v int64) { limit.CounterpartyMax = max(v, 1) }), // 0 would be no bound
 	)
-	return preauth.Limits{Currencies: all}, err
+	own := preauth.Limits{Currencies: all, OfflineMax: time.Duration(l.OfflineTimeMax)}
+	var errCount, errVelocity error
+	own.CountMax, errCount = l.count()
+	own.Velocities, errVelocity = l.velocities()
+	return own, errors.Join(err, errCount, errVelocity)
+}
+
+// count is how many payments may wait, 0 if the setting leaves that as it is.
+func (l Limits) count() (int64, error) {
+	if l.OfflineCountMax == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(l.OfflineCountMax, 10, 32)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no number of payments", l.OfflineCountMax)
+	}
+	return int64(n), nil
+}
+
+// velocities are the device's own, if it has any.
+func (l Limits) velocities() ([]preauth.Velocity, error) {
+	if l.OfflineVelocity == "" {
+		return nil, nil
+	}
+	v, err := preauth.ParseVelocity(l.OfflineVelocity)
+	if v == (preauth.Velocity{}) {
+		return nil, err
+	}
+	return []preauth.Velocity{v}, nil
 }
