@@ -28,8 +28,8 @@ func (p *party) givesBack(id string) {
 	}
 }
 
-// pays lets a customer that listens pay a till offline.
-func (r *rig) pays(till, customer *party, card, amount string, events <-chan *paymentv1.Event) string {
+// buys lets a customer that listens pay a till offline.
+func (r *rig) buys(till, customer *party, card, amount string, events <-chan *paymentv1.Event) string {
 	r.t.Helper()
 	result := till.request(amount, offline)
 	asked := r.received(events)
@@ -49,7 +49,7 @@ func TestReversalOffline(t *testing.T) {
 		ann, card := r.payer("ann", "40.00")
 		events := ann.listen(r.ctx)
 		setOffline(true, till, other, ann)
-		id := r.pays(till, ann, card, "30.00", events)
+		id := r.buys(till, ann, card, "30.00", events)
 		till.givesBack(id)
 		p := ann.reaches(id, cancelled)
 		if p.Reason != "REVERSAL" {
@@ -58,7 +58,7 @@ func TestReversalOffline(t *testing.T) {
 		if held, spent := ann.held(); held+spent != 0 {
 			t.Errorf("%d held, %d spent", held, spent)
 		}
-		again := r.pays(other, ann, card, "40.00", events)
+		again := r.buys(other, ann, card, "40.00", events)
 		till.givesBack(id) // once more is harmless
 		r.balanced(map[string]int64{id: 0, again: 4000}, till, other, ann)
 	})
@@ -72,7 +72,7 @@ func TestReversalLater(t *testing.T) {
 		ann, card := r.payer("ann", "40.00")
 		events := ann.listen(r.ctx)
 		setOffline(true, till, ann)
-		first, second := r.pays(till, ann, card, "10.00", events), r.pays(till, ann, card, "5.00", events)
+		first, second := r.buys(till, ann, card, "10.00", events), r.buys(till, ann, card, "5.00", events)
 		r.cut = true
 		ann.stop()
 		till.givesBack(first)
@@ -97,7 +97,7 @@ func TestReversalAfterSettlement(t *testing.T) {
 		till := r.till("till")
 		ann, card := r.payer("ann", "40.00")
 		setOffline(true, till, ann)
-		id := r.pays(till, ann, card, "30.00", ann.listen(r.ctx))
+		id := r.buys(till, ann, card, "30.00", ann.listen(r.ctx))
 		r.balanced(map[string]int64{id: 3000}, till, ann)
 		till.reaches(id, settledNow)
 		ann.reaches(id, settledNow)
@@ -141,7 +141,7 @@ func TestReversalIsPolite(t *testing.T) {
 		ann, card := r.payer("ann", "40.00")
 		bob, _ := r.payer("bob", "40.00")
 		setOffline(true, till, ann, bob)
-		id := r.pays(till, ann, card, "30.00", ann.listen(r.ctx))
+		id := r.buys(till, ann, card, "30.00", ann.listen(r.ctx))
 		ann.stop()
 		bob.listen(r.ctx)
 		dials := 0
