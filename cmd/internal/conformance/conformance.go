@@ -36,14 +36,9 @@ type Report struct {
 // directory, in the order of their names. The error wraps ErrFile, and names
 // the file; then there is no report.
 func RunPath(path string) ([]Report, error) {
-	paths := []string{path}
-	if i, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
-	} else if i.IsDir() {
-		paths, _ = filepath.Glob(filepath.Join(path, "*.json")) // a directory that was read is no bad pattern, see below
-		if len(paths) == 0 {
-			return nil, fmt.Errorf("%s holds no file NAME.json: %w", path, ErrFile)
-		}
+	paths, err := files(path)
+	if err != nil {
+		return nil, err
 	}
 	var all []Report
 	for _, p := range paths {
@@ -59,6 +54,31 @@ func RunPath(path string) ([]Report, error) {
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// files are the file at path, or those of the directory.
+func files(path string) ([]string, error) {
+	i, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	if !i.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".json" {
+			paths = append(paths, filepath.Join(path, e.Name()))
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%s holds no file NAME.json: %w", path, ErrFile)
+	}
+	return paths, nil
 }
 
 // Run runs the vectors of one file. The error wraps vectors.ErrFormat.
