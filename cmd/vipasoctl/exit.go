@@ -58,6 +58,7 @@ func exitCode(err error) int {
 	var done outcome
 	var usage *usageError
 	var unknown *unknownCode
+	var bare *noProof
 	var file *fileError
 	switch {
 	case err == nil:
@@ -66,7 +67,7 @@ func exitCode(err error) int {
 		return int(done)
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, fs.ErrExist), errors.As(err, &unknown):
+	case errors.Is(err, fs.ErrExist), errors.As(err, &unknown), errors.As(err, &bare):
 		return exitConflict
 	case errors.As(err, &file) && file.hint != "":
 		return exitUsage // a file to read was named wrongly

@@ -76,11 +76,14 @@ func (a *app) explanation(err error) explanation {
 	var usage *usageError
 	var file *fileError
 	var unknown *unknownCode
+	var bare *noProof
 	switch {
 	case errors.As(err, &usage):
 		return explanation{head: usage.message, next: usage.help}
 	case errors.As(err, &file):
 		return file.explanation()
+	case errors.As(err, &bare):
+		return bare.explanation()
 	case errors.As(err, &unknown):
 		return explanation{head: unknown.Error(), next: "vipasoctl errors"}
 	case interrupted(err):

@@ -10,12 +10,27 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
 
+// A noProof is a payment whose receipt nothing proves to others.
+type noProof struct{ payment string }
+
+func (n *noProof) Error() string {
+	return "nothing proves the receipt of payment " + n.payment + " to others"
+}
+
+// explanation is what people can do about it.
+func (n *noProof) explanation() explanation {
+	return explanation{
+		head: n.Error(),
+		why:  "The device is not enrolled any more, or at another backend than then, or its trust bundle is older than the issuers' certificates.",
+		next: "vipasoctl sync now, then again; the device of the other side may have it too",
+	}
+}
+
 // proofText returns what proves the receipt of p, as text.
 func proofText(p *paymentv1.Payment) (string, error) {
 	b := p.GetReceipt().GetProof()
 	if len(b) == 0 {
-		return "", wrongState(p.GetPaymentId(), "nothing proves the receipt of payment "+p.GetPaymentId()+
-			" to others: the device is not enrolled any more, or at another backend, or has no trust bundle that names the issuers")
+		return "", &noProof{payment: p.GetPaymentId()}
 	}
 	return proof.ReceiptText(b)
 }

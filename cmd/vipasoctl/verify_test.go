@@ -275,7 +275,7 @@ func TestTheLongestReceiptFitsACode(t *testing.T) {
 func TestReceiptWithoutProof(t *testing.T) {
 	f := answering(t)
 	for _, format := range []string{"qr", "proof"} {
-		if got := f.run("payments", "receipt", paymentID, "--format", format); got.code != 5 || !strings.Contains(got.stderr, "nothing proves the receipt") {
+		if got := f.run("payments", "receipt", paymentID, "--format", format); got.code != 5 || !strings.HasPrefix(got.stderr, "error: nothing proves the receipt of payment "+paymentID+" to others\nwhy    The device is not enrolled") {
 			t.Errorf("%s: %+v", format, got)
 		}
 	}
