@@ -156,3 +156,15 @@ func TestABundleSaysHowToKnowItsIssuers(t *testing.T) {
 		t.Errorf("no trust: %v", err)
 	}
 }
+
+// The backend asks nobody whether its own issuers are genuine.
+func TestTheBackendKnowsItsIssuers(t *testing.T) {
+	d := newDeal()
+	own, none := IssuersOf(d.bundle.Issuers), IssuersOf(nil)
+	if _, err := own.GenuineDevice(d.signTill(t).Bytes); err != nil {
+		t.Error(err)
+	}
+	if _, err := none.GenuineDevice(d.signTill(t).Bytes); !errors.Is(err, ErrIssuer) {
+		t.Errorf("without issuers: %v", err)
+	}
+}
