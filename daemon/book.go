@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
-
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
@@ -153,13 +151,7 @@ func (d *Device) Judge(ctx context.Context, it outbox.Item, v preauth.Verdict) e
 }
 
 func (d *Device) judgeSale(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
-	in := payment.BusinessInput{Event: payment.SaleSettled, Request: it.Key.Request, Settled: v.Body.Amount, Reason: v.Body.Reason}
-	switch v.Body.Outcome {
-	case peerv1.Outcome_OUTCOME_REJECTED:
-		in.Event = payment.SaleRejected
-	case peerv1.Outcome_OUTCOME_CANCELLED:
-		in.Event = payment.SaleCancelled
-	}
+	in := payment.OnSaleVerdict(it.Key.Request, v)
 	d.mu.Lock()
 	ask, err := d.store.Ask(ctx, it.Key.Request)
 	if err != nil {
@@ -182,14 +174,7 @@ func (d *Device) judgeSale(ctx context.Context, it outbox.Item, v preauth.Verdic
 }
 
 func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
-	in := payment.CustomerInput{Event: payment.VerdictSettled, Settled: v.Body.Amount, Reason: v.Body.Reason}
-	switch v.Body.Outcome {
-	case peerv1.Outcome_OUTCOME_REJECTED:
-		in.Event = payment.VerdictRejected
-	case peerv1.Outcome_OUTCOME_CANCELLED:
-		in.Event = payment.VerdictCancelled
-	}
-	_, err := d.stepAttempt(ctx, it.Key.Request, in, func(a *store.Attempt, c *store.Change) {
+	_, err := d.stepAttempt(ctx, it.Key.Request, payment.OnVerdict(v), func(a *store.Attempt, c *store.Change) {
 		a.VerdictBytes = v.Bytes
 		c.Done = append(c.Done, store.ItemKey(it.Key))
 	})

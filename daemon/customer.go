@@ -115,8 +115,7 @@ func (w *wallet) answered(till preauth.ID) {
 // with a voucher that no verified Cancel has ended, or a no.
 func answeredBefore(earlier []store.Attempt) (store.Attempt, bool) {
 	for _, a := range earlier {
-		voucher := !a.Attempt.Voucher.Zero() && !a.Cancel
-		if voucher || a.State == payment.Declined {
+		if a.Stands() {
 			return a, true
 		}
 	}

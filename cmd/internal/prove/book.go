@@ -5,8 +5,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
-
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
@@ -66,13 +64,7 @@ func (c *wallet) fill(it *outbox.Item) error {
 // judge applies the backend's verdict on an item: state, event and the item's
 // end are one commit.
 func (t *till) judge(it outbox.Item, v preauth.Verdict) error {
-	in := payment.BusinessInput{Event: payment.SaleSettled, Request: it.Key.Request, Settled: v.Body.Amount, Reason: v.Body.Reason}
-	switch v.Body.Outcome {
-	case peerv1.Outcome_OUTCOME_REJECTED:
-		in.Event = payment.SaleRejected
-	case peerv1.Outcome_OUTCOME_CANCELLED:
-		in.Event = payment.SaleCancelled
-	}
+	in := payment.OnSaleVerdict(it.Key.Request, v)
 	ask, err := t.st.Ask(ctx, it.Key.Request)
 	if err != nil {
 		return err
@@ -81,14 +73,7 @@ func (t *till) judge(it outbox.Item, v preauth.Verdict) error {
 }
 
 func (c *wallet) judge(it outbox.Item, v preauth.Verdict) error {
-	in := payment.CustomerInput{Event: payment.VerdictSettled, Settled: v.Body.Amount, Reason: v.Body.Reason}
-	switch v.Body.Outcome {
-	case peerv1.Outcome_OUTCOME_REJECTED:
-		in.Event = payment.VerdictRejected
-	case peerv1.Outcome_OUTCOME_CANCELLED:
-		in.Event = payment.VerdictCancelled
-	}
-	return c.step(it.Key.Request, in, func(a *store.Attempt, ch *store.Change) {
+	return c.step(it.Key.Request, payment.OnVerdict(v), func(a *store.Attempt, ch *store.Change) {
 		a.VerdictBytes = v.Bytes
 		ch.Done = append(ch.Done, store.ItemKey(it.Key))
 	})

@@ -263,7 +263,7 @@ func (c *wallet) show(s *session, r preauth.Request, earlier []store.Attempt) er
 // with a voucher that no verified Cancel has ended, or a no.
 func answeredBefore(earlier []store.Attempt) (store.Attempt, bool) {
 	for _, a := range earlier {
-		if !a.Attempt.Voucher.Zero() && !a.Cancel || a.State == payment.Declined {
+		if a.Stands() {
 			return a, true
 		}
 	}
