@@ -63,6 +63,20 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		{"paid twice", func(a *audit) { a.beliefs[0].credit = credit{24_00, 2} }, "credited 2400 for 2"},
 		{"paid in two halves", func(a *audit) { a.beliefs[0].credit = credit{12_00, 2} }, "for 2 requests"},
 		{"not paid at all", func(a *audit) { a.beliefs[0].credit = credit{} }, "credited 0"},
+		{"a hold of somebody who is not asked leaks", func(a *audit) {
+			a.ledger.holds = map[string]reserve{"bea": {reserved: 20_00, settled: 12_00, held: 7_99}}
+		}, "bea: reserved 2000, but settled 1200"},
+		{"more was settled than reserved", func(a *audit) {
+			a.ledger.holds = map[string]reserve{"bea": {reserved: 20_00, settled: 21_00, held: -1_00}}
+		}, "held -100"},
+		{"somebody paid who is not asked", func(a *audit) {
+			a.unasked = true
+			delete(a.beliefs[0].payers, "ann")
+		}, ""},
+		{"two paid, one of them not asked", func(a *audit) {
+			a.unasked = true
+			a.beliefs[0].payers["bea"] = a.beliefs[0].till
+		}, `"bea"`},
 		{"two customers paid", func(a *audit) { a.beliefs[0].payers["bea"] = a.beliefs[0].till }, `"bea"`},
 		{"nobody paid", func(a *audit) { delete(a.beliefs[0].payers, "ann") }, "paid by []"},
 		{"another amount", func(a *audit) {
@@ -135,6 +149,17 @@ func TestEventLogFindsGaps(t *testing.T) {
 	l.add(&paymentv1.Event{Sequence: 3})
 	if err := l.sound(); err == nil || !strings.Contains(err.Error(), "event 3 came where 2") {
 		t.Errorf("a gap is %v", err)
+	}
+	back := newEventLog()
+	back.putBack = true
+	for _, n := range []uint64{1, 1_000_001, 1_000_002} { // one leap over what it has forgotten
+		back.add(&paymentv1.Event{Sequence: n})
+	}
+	if err := back.sound(); err != nil || back.last() != 1_000_002 {
+		t.Errorf("put back: %d, %v", back.last(), err)
+	}
+	if back.add(&paymentv1.Event{Sequence: 2_000_000}); back.sound() == nil {
+		t.Error("a second leap is believed")
 	}
 	if _, err := l.await(t.Context(), 0, func(*paymentv1.Event) bool { return true }); err == nil {
 		t.Error("a log with a gap is believed")
