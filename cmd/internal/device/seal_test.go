@@ -77,6 +77,15 @@ func TestEvacuated(t *testing.T) {
 		if got := r.paid(id); got != 500 {
 			t.Errorf("the backend paid %d", got)
 		}
+		_, err := bob.device.CarrySealed(r.ctx, &devicev1.CarrySealedRequest{Sealed: parts[0][1:]})
+		if reason(err) != "SEAL_INVALID" {
+			t.Errorf("half a part: %v", err)
+		}
+		setOffline(true, bob)
+		_, err = bob.device.CarrySealed(r.ctx, &devicev1.CarrySealedRequest{Sealed: parts[0]})
+		if reason(err) != "OFFLINE" {
+			t.Errorf("carried without a network: %v", err)
+		}
 
 		setOffline(false, ann)
 		ann.reaches(id, settledNow)
