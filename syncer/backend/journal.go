@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -52,8 +53,8 @@ func (s *Server) keepHead(ctx context.Context, c caller, signed []byte, now time
 	if err == nil {
 		err = h.VerifiedBy(c.key.signing)
 	}
-	if err == nil && preauth.ID(h.Body.DeviceId) != c.device.ID {
-		err = fmt.Errorf("journal of device %s: %w", preauth.ID(h.Body.DeviceId), ErrInvalid)
+	if err == nil && (preauth.ID(h.Body.DeviceId) != c.device.ID || h.Body.Sequence > math.MaxInt64) {
+		err = fmt.Errorf("event %d of device %s: %w", h.Body.Sequence, preauth.ID(h.Body.DeviceId), ErrInvalid)
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "journal head not kept", "device", c.device.ID, "error", err)
@@ -77,10 +78,14 @@ func (s *Server) keepHead(ctx context.Context, c caller, signed []byte, now time
 // compareHead stores a head by what it says beside the newest one.
 func (s *Server) compareHead(t Tx, told JournalHead) error {
 	newest, ok, err := t.newestHead(told.Device)
+	if err != nil {
+		return err
+	}
+	full, err := t.headsFull(told.Device)
 	switch {
 	case err != nil:
 		return err
-	case ok && told.Sequence > newest.Sequence+leap:
+	case ok && told.Sequence > newest.Sequence+leap && !full:
 		if err := t.setHeadKind(newest, headRestored); err != nil {
 			return err
 		}
@@ -88,12 +93,12 @@ func (s *Server) compareHead(t Tx, told JournalHead) error {
 		if err := t.dropHead(newest); err != nil {
 			return err
 		}
+	case ok && (full || told.Hash == newest.Hash):
+		return nil
 	case ok && told.Sequence < newest.Sequence:
 		return s.remarkHead(t, told, headLower)
-	case ok && told.Hash != newest.Hash:
-		return s.remarkHead(t, told, headFork)
 	case ok:
-		return nil
+		return s.remarkHead(t, told, headFork)
 	}
 	told.Kind = headNewest
 	return t.putHead(told)
@@ -102,10 +107,6 @@ func (s *Server) compareHead(t Tx, told JournalHead) error {
 // remarkHead keeps a head that an honest device does not sign, or not after
 // the newest one.
 func (s *Server) remarkHead(t Tx, told JournalHead, kind string) error {
-	var n int
-	if _, err := t.one(`SELECT count(*) FROM journal_heads WHERE device_id = ?`, []any{told.Device[:]}, &n); err != nil || n >= headsMax {
-		return err
-	}
 	s.log.WarnContext(t.ctx, "journal head contradicts an earlier one", "device", told.Device, "kind", kind, "sequence", told.Sequence)
 	told.Kind = kind
 	return t.putHead(told)
@@ -161,6 +162,13 @@ func (t Tx) heads(device preauth.ID) (all []JournalHead, err error) {
 			return err
 		})
 	return all, err
+}
+
+// headsFull reports whether no more heads of a device are kept.
+func (t Tx) headsFull(device preauth.ID) (bool, error) {
+	var n int
+	_, err := t.one(`SELECT count(*) FROM journal_heads WHERE device_id = ?`, []any{device[:]}, &n)
+	return n >= headsMax, err
 }
 
 // putHead stores a head; one that is known stays as it is.

@@ -66,6 +66,16 @@ func TestJournalHeadsAreKept(t *testing.T) {
 		{"another end", func(s *street) { s.till.tell(3, "c"); s.till.tell(3, "x"); s.till.tell(3, "x"); s.till.tell(4, "d") }, "FORK 3 x, NEWEST 4 d"},
 		{"of another device", func(s *street) { s.other.tell(3, "c") }, ""},
 		{"that another signed", func(s *street) { s.till.tell(3, "c", s.other) }, ""},
+		{"put back more often than anybody needs", func(s *street) {
+			for i := range uint64(headsMax + 5) {
+				s.till.tell((i+1)*2*leap, "c")
+			}
+			if n := strings.Count(s.till.heads(), "RESTORED"); n != headsMax-1 {
+				t.Errorf("%d are kept", n)
+			}
+			must(t, s.store.Write(s.ctx, func(t Tx) error { return t.exec(`DELETE FROM journal_heads WHERE kind = 'RESTORED'`) }))
+		}, fmt.Sprintf("NEWEST %d c", (headsMax+5)*2*leap)},
+		{"further than can be counted", func(s *street) { s.till.tell(1<<63, "c") }, ""},
 		{"more than anybody needs", func(s *street) {
 			s.till.tell(500, "c")
 			for i := range uint64(headsMax + 5) {
