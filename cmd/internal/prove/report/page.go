@@ -16,6 +16,9 @@ var pages embed.FS
 // Figure is one number with what it means.
 type Figure struct{ Value, Means string }
 
+// notRun stands for a number that nobody has counted.
+const notRun = "not run"
+
 // Page writes a page that needs nothing else: no other file, no network.
 func (r *Results) Page(w io.Writer) error {
 	t, err := template.New("page.html").Funcs(template.FuncMap{
@@ -33,7 +36,7 @@ func (r *Results) Page(w io.Writer) error {
 func (r *Results) Figures() []Figure {
 	value := func(ran bool, n func() int) string {
 		if !ran {
-			return "not run"
+			return notRun
 		}
 		return number(n())
 	}

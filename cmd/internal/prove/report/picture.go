@@ -5,8 +5,8 @@ import "errors"
 // ErrNotRun says that there is nothing to draw.
 var ErrNotRun = errors.New("not run")
 
-// Picture draws the matrix of kills with the figures of all proofs, for a
-// page that shows nothing else. The error is ErrNotRun without the matrix.
+// Picture draws the matrix of kills with the figures of the proofs that were
+// run, for a page that shows nothing else. The error is ErrNotRun without the matrix.
 func (r *Results) Picture() (string, error) {
 	if r.Pairs == nil {
 		return "", ErrNotRun
@@ -20,6 +20,9 @@ func (r *Results) Picture() (string, error) {
 	r.Pairs.legend(&c, x, 134)
 	y := 268.0
 	for _, f := range r.Figures() {
+		if f.Value == notRun {
+			continue
+		}
 		c.text(x, y, 19, "start", ink, "700", f.Value)
 		c.text(x, y+16, 12, "start", faint, "400", f.Means)
 		y += 42
