@@ -184,7 +184,11 @@ func (d *Device) checkLimits(ctx context.Context) finding {
 	if err != nil {
 		return broken(err)
 	}
-	return judgeLimits(e)
+	open, err := d.allowances(ctx)
+	if err != nil {
+		return broken(err)
+	}
+	return judgeLimits(e, open)
 }
 
 func (d *Device) checkDisk(context.Context) finding {

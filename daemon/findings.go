@@ -167,8 +167,9 @@ func judgeOutbox(n int, items []store.Item, now time.Time) finding {
 	return fine("%s", waits)
 }
 
-// judgeLimits says how much of each limit is in use.
-func judgeLimits(e preauth.Exposure) finding {
+// judgeLimits says how much of each limit is in use, and what is allowed beyond
+// the rules.
+func judgeLimits(e preauth.Exposure, open allowed) finding {
 	if over := overLimits(e, money.Amount{}); len(over) > 0 {
 		reason, _ := reasonOf(over[0])
 		return failed(reason, "%v", over[0])
@@ -183,6 +184,11 @@ func judgeLimits(e preauth.Exposure) finding {
 	text := strings.Join(parts, ", ") + " not settled"
 	if near {
 		return warning("", "%s", text).to("Connect a network and hand over what waits: `vipasoctl sync now`.")
+	}
+	for _, kind := range slices.Sorted(maps.Keys(open)) {
+		a := open[kind]
+		return warning("", "%s; %s until %s, allowed by %s", text, kind, clockText(a.Until), a.Person).
+			to("It ends by itself; `vipasoctl override list` shows all, `vipasoctl override end KIND` takes it back.")
 	}
 	return fine("%s", text)
 }

@@ -204,9 +204,12 @@ func TestJudgeLimits(t *testing.T) {
 		{"the count near its limit", exposure(0, 0, 9), looks{isWarning, "", "9 of 10 payments, 0.00 of 100.00 EUR, 0.00 of 500.00 USD not settled"}},
 		{"one currency used up", exposure(100_00, 100_00, 3), looks{isWarning, "", "3 of 10 payments, 100.00 of 100.00 EUR, 100.00 of 500.00 USD not settled"}},
 	} {
-		wantFinding(t, tt.name, judgeLimits(tt.in), tt.want)
+		wantFinding(t, tt.name, judgeLimits(tt.in, nil), tt.want)
 	}
-	full := judgeLimits(exposure(0, 0, 10))
+	full := judgeLimits(exposure(0, 0, 10), nil)
+	wantFinding(t, "more is allowed", judgeLimits(exposure(100_00, 0, 3), allowed{
+		preauth.AllowOwnLimits: {Allowance: preauth.Allowance{Until: noon}, Person: "ann"},
+	}), looks{isWarning, "", "3 of 10 payments, 0.00 of 100.00 EUR, 100.00 of 500.00 USD not settled; OWN_LIMITS until 2026-11-21 12:00 UTC, allowed by ann"})
 	if full.result != isFailed || full.reason != catalogue.LimitCount {
 		t.Errorf("no payment fits: %+v", full)
 	}

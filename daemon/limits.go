@@ -57,21 +57,12 @@ func (d *Device) dealings(ctx context.Context, device preauth.ID, currency strin
 		Lately: func(within time.Duration) int64 {
 			// A time that lies ahead is one of a clock that was set back since:
 			// it counts no longer than any other.
-			now := d.stamped()
+			now := d.now()
 			n, err := d.store.CountWith(ctx, device, now.Add(-within), now.Add(within))
 			*unread = errors.Join(*unread, err)
 			return n
 		},
 	}
-}
-
-// stamped is the time now by the clock that a payment's row bears: trusted
-// time when a till stores a voucher, the wall clock when a customer is asked.
-func (d *Device) stamped() time.Time {
-	if d.business() {
-		return d.now()
-	}
-	return time.Now()
 }
 
 // overLimits says which limits keep the device from a payment of an amount
