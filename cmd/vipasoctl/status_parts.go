@@ -78,6 +78,9 @@ func (a *app) backendParts(st *devicev1.Status, full bool) []string {
 	if t := s.GetNextTry(); t != nil {
 		parts = append(parts, "next try in "+a.until(t))
 	}
+	if t := s.GetBundleTime(); t != nil && !full { // else it has a line of its own
+		parts = append(parts, "trust bundle "+a.ago(t)+" old")
+	}
 	if full {
 		parts = append(parts, clean(s.GetUrl()))
 	}
