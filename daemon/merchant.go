@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -207,15 +208,40 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 	w.rotate = len(w.sessions) == 0
 	w.mu.Unlock()
 	ctx = context.WithoutCancel(ctx) // what was lost with a stop is stored, too
-	for _, h := range mine {
-		_, err := w.d.stepAttempt(ctx, h, payment.CustomerInput{Event: payment.LinkLost}, nil)
-		if err != nil && !errors.Is(err, payment.ErrState) {
-			w.d.log.Error("lost link not recorded", "error", err)
-		}
-	}
+	w.lose(ctx, mine)
 	w.d.log.Info("session ended", "peer", shortID(m.cert), "error", err)
 	w.wake.fire()
 	w.d.changed.fire()
+}
+
+// lose records that the link of requests was lost. What a store that takes no
+// write could not record is tried again: nobody can answer a request without a
+// link, and only a restart would show that otherwise.
+func (w *wallet) lose(ctx context.Context, requests []preauth.Hash) {
+	var again []preauth.Hash
+	for _, h := range requests {
+		_, err := w.d.stepAttempt(ctx, h, payment.CustomerInput{Event: payment.LinkLost}, nil)
+		if err != nil && !errors.Is(err, payment.ErrState) {
+			w.d.log.Error("lost link not recorded yet", "error", err)
+			again = append(again, h)
+		}
+	}
+	w.mu.Lock()
+	w.lost = append(w.lost, again...)
+	w.mu.Unlock()
+}
+
+// loseAgain tries to record what lose could not, unless the request has found
+// another session. It reports whether something is left.
+func (w *wallet) loseAgain(ctx context.Context) bool {
+	w.mu.Lock()
+	lost := slices.DeleteFunc(w.lost, func(h preauth.Hash) bool { return w.byRequest[h] != nil })
+	w.lost = nil
+	w.mu.Unlock()
+	w.lose(ctx, lost)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.lost) > 0
 }
 
 // dismiss ends a session with a till that wants nothing: it holds one of few

@@ -20,6 +20,7 @@ const (
 	rotateMin = 10 * time.Minute // identifiers on the air live between these
 	rotateMax = 15 * time.Minute
 	turnEvery = 3 * time.Second  // while there are several reasons to advertise, each has its turn
+	lostPause = 10 * time.Second // before a lost link that could not be stored is stored again
 	recentFor = 60 * time.Second // how long a till may answer an old advertisement
 )
 
@@ -39,6 +40,7 @@ type wallet struct {
 	rotate    bool     // a payment has ended: take a new identifier
 	links     int      // accepted links, shaking hands or in session
 	patience  patience
+	lost      []preauth.Hash             // whose link was lost when the store took no write
 	unheard   map[preauth.Hash]time.Time // Charges that the backend did not know, since when by its time
 }
 
@@ -167,7 +169,11 @@ func (w *wallet) advertise(ctx context.Context) {
 			}
 			w.put(ctx, link.Advertisement{On: true, ServiceData: now.beacon().Encode(), ReadValue: readValue()})
 		}
-		timer := time.NewTimer(max(time.Second, time.Until(until)))
+		pause := max(time.Second, time.Until(until))
+		if w.loseAgain(ctx) {
+			pause = min(pause, lostPause)
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-wake:
 		case <-timer.C:

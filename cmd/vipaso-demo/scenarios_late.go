@@ -15,6 +15,7 @@ var lateScenarios = []scenario{
 	{name: "cancel-meets-voucher", about: "the till cancels while the voucher is on its way: the customer gets the hold back", play: cancelMeetsVoucher},
 	{name: "nobody-answers", about: "the request ends without an answer", play: nobodyAnswers},
 	{name: "three-in-a-row", about: "one customer pays three times; the claims come in in another order", play: threeInARow},
+	{name: "reversal", about: "the till gives the money back with no network, and the customer spends it again at once", play: reversal},
 	{name: "void-meets-voucher", about: "the customer voids what a till with no network has been paid from: the till gets its money", play: voidMeetsVoucher},
 	{name: "too-late", about: "nobody synchronizes before settle_by: the money has gone back", play: tooLate},
 	{name: "lossy-air", about: "a third of everything on the air has to be sent again", play: lossyAir},
@@ -66,6 +67,30 @@ func threeInARow(s *stage) {
 	for _, p := range all {
 		s.till.becomes(p, "SETTLED")
 	}
+}
+
+func reversal(s *stage) {
+	s.ann.listens()
+	var paid []*sale
+	for range 2 {
+		p := s.till.asks("45.00 USD")
+		s.ann.sees(p)
+		s.ann.accepts(p, "PROVISIONAL")
+		paid = append(paid, p)
+	}
+	s.till.givesBack(paid[0])
+	s.till.has(paid[0], "CANCELLED")
+	s.ann.becomes(paid[0], "CANCELLED")
+	s.ann.holdIs("0.00", "45.00", "55.00")
+	again := s.till.asks("50.00 USD")
+	s.ann.sees(again)
+	s.ann.accepts(again, "PROVISIONAL")
+	s.part()
+	s.till.goesOnline()
+	s.till.becomes(again, "SETTLED")
+	s.ann.goesOnline()
+	s.ann.becomes(again, "SETTLED")
+	s.creditedIs(paid[0], "0.00")
 }
 
 func voidMeetsVoucher(s *stage) {

@@ -65,6 +65,15 @@ func (p *party) cancels(s *sale) {
 	p.say("%s cancels %s", p.name, s.label)
 }
 
+// givesBack reverses a payment.
+func (p *party) givesBack(s *sale) {
+	ctx, cancel := p.limit()
+	defer cancel()
+	_, err := p.business.ReversePayment(ctx, &businessv1.ReversePaymentRequest{RequestId: newRequestID(), PaymentId: s.id})
+	p.check(err, "%s gives %s back", p.name, s.label)
+	p.say("%s gives %s back", p.name, s.label)
+}
+
 // isRefusedToAsk checks that a payment is not opened, and why.
 func (p *party) isRefusedToAsk(amount, reason string) {
 	p.isRefusedToAskWith(&businessv1.SendPaymentRequestViaBleRequest{}, amount, reason)
