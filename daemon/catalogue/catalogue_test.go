@@ -64,9 +64,10 @@ func TestProtoReasons(t *testing.T) {
 // capitals with an underscore that the file does not define itself.
 func reasonsIn(text string) []string {
 	word := regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
-	// What comments say in capitals that is no reason: policies, allowances and changes
+	// What comments say in capitals that is no reason: policies, allowances, kinds of evidence and changes
 	// of the device that are no errors.
-	words := []string{"PREFER_ONLINE", "LOGGED_OUT", "INSTRUMENTS_CHANGED", "ALLOWANCE_ENDED", "STALE_BUNDLE", "OWN_LIMITS", "IGNORE_IF_ZERO_VALUE"}
+	words := []string{"PREFER_ONLINE", "LOGGED_OUT", "INSTRUMENTS_CHANGED", "ALLOWANCE_ENDED", "STALE_BUNDLE", "OWN_LIMITS",
+		"ROOT_CHANGED", "SAME_COUNTER", "OVER_LIMIT", "IGNORE_IF_ZERO_VALUE"}
 	var codes []string
 	for line := range strings.Lines(text) {
 		_, comment, ok := strings.Cut(line, "//")
