@@ -15,6 +15,7 @@ func mutants() []Mutant {
 	all = append(all, sealMutants()...)
 	all = append(all, vectorMutants()...)
 	all = append(all, limitMutants()...)
+	all = append(all, trustMutants()...)
 	all = append(all, reversalMutants()...)
 	return all
 }
