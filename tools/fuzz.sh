@@ -5,7 +5,8 @@
 #
 #   fuzz ./preauth FuzzCheckVoucher executions 48211
 #
-# FUZZ=NAME, in the environment, runs only targets whose name has NAME in it.
+# FUZZ=NAME, in the environment, runs only targets whose name has NAME in it,
+# FUZZ_IN=DIRS only those below directories that match: FUZZ_IN='preauth|store'.
 # What a target has found is in testdata/fuzz of its package, and fails there
 # in the ordinary tests until it is mended.
 set -eu
@@ -38,7 +39,7 @@ if [ $# = 4 ]; then
 	exit
 fi
 targets=$(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . |
-	sed -E 's#^(.*)/[^/]*_test\.go:[0-9]+:func (.*)#\1 \2#' | grep -E " Fuzz.*${FUZZ:-}" | sort) || true
+	sed -E 's#^(.*)/[^/]*_test\.go:[0-9]+:func (.*)#\1 \2#' | grep -E "^\./(${FUZZ_IN:-}).* Fuzz.*${FUZZ:-}" | sort) || true
 if [ -z "$targets" ]; then
 	echo "fuzz: no target found" >&2
 	exit 1
