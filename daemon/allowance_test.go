@@ -180,6 +180,24 @@ func TestAnEmergencyIsTimeBoxed(t *testing.T) {
 	})
 }
 
+// An emergency that the backend has not heard of counts, however much else it
+// has not heard of before.
+func TestAnEmergencyIsCountedBehindOtherAllowances(t *testing.T) {
+	b := newBench(t, asTill, strict)
+	must(t, b.Heard(t.Context(), time.Now()))
+	before := func(kind preauth.AllowanceKind) {
+		t.Helper()
+		a := preauth.Allow(kind, b.now().Add(-3*time.Hour), b.clock.Floor().Add(-3*time.Hour), time.Hour)
+		b.change(&store.Change{Allow: &store.Allowance{Allowance: a, Reason: "the line is down", Person: "ann"}})
+	}
+	for range reportMax {
+		before(preauth.AllowOwnLimits)
+	}
+	before(preauth.AllowEmergency)
+	_, err := b.device(manager).Allow(t.Context(), allowing("again", emergency, time.Hour))
+	wantStatus(t, "another one", err, codes.FailedPrecondition, "EMERGENCY_USED")
+}
+
 // An allowance lasts over a restart, no longer than before, and ends with the
 // enrollment.
 func TestAnAllowanceOverARestart(t *testing.T) {
