@@ -10,8 +10,9 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// allowancesKept is how many allowances of one device are kept, the newest: no
-// device can fill the disk.
+// allowancesKept is how many allowances of one device and kind are kept, the
+// newest: no device can fill the disk, and none can push an emergency out of
+// sight with what is told of less.
 const allowancesKept = 200
 
 // Allowed is what people allowed on a device beyond the rules, as the device
@@ -36,8 +37,9 @@ func (t Tx) putAllowances(device preauth.ID, told []*backendv1.Allowance, now ti
 			return err
 		}
 	}
-	return t.exec(`DELETE FROM allowances WHERE device_id = ? AND n <=
-		(SELECT n FROM allowances WHERE device_id = ? ORDER BY n DESC LIMIT 1 OFFSET ?)`, device[:], device[:], allowancesKept)
+	return t.exec(`DELETE FROM allowances WHERE n IN (SELECT n FROM
+		(SELECT n, row_number() OVER (PARTITION BY kind ORDER BY n DESC) AS age FROM allowances WHERE device_id = ?) WHERE age > ?)`,
+		device[:], allowancesKept)
 }
 
 // plain is a device's text as a screen can show it.

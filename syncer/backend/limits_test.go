@@ -105,8 +105,8 @@ func TestPreauthorizationsFollowTheLimits(t *testing.T) {
 	wantReason(t, err, "LIMIT_TOTAL")
 }
 
-// What was allowed on a device is kept, the newest of each device, with who
-// and why as it was told first; it may end earlier than was told.
+// What was allowed on a device is kept, the newest of each device and kind,
+// with who and why as it was told first; it may end earlier than was told.
 func TestAudit(t *testing.T) {
 	s := newStreet(t)
 	allowed := func(n int, until time.Duration, reason string) *backendv1.Allowance {
@@ -128,11 +128,20 @@ func TestAudit(t *testing.T) {
 		t.Errorf("audit %+v", all)
 	}
 	tell(s.phone, allowed(1, time.Hour, "x"))
+	emergency := allowed(1, time.Hour, "a fire")
+	emergency.Kind = "EMERGENCY"
+	tell(s.till, emergency)
 	for n := range allowancesKept {
 		tell(s.till, allowed(n+2, time.Hour, "again"))
 	}
-	if all, err = s.admin.Audit(s.ctx); err != nil || len(all) != allowancesKept+1 || all[len(all)-1].Device != s.phone.id || !all[0].Since.After(all[1].Since) {
-		t.Errorf("%d kept: %v", len(all), err)
+	all, err = s.admin.Audit(s.ctx)
+	must(t, err)
+	last := all[len(all)-1]
+	if len(all) != allowancesKept+2 || last.Device != s.phone.id || !all[0].Since.After(all[1].Since) {
+		t.Errorf("%d kept, last %+v", len(all), last)
+	}
+	if first := all[len(all)-2]; first.Kind != "EMERGENCY" {
+		t.Errorf("what lies under many others: %+v", first)
 	}
 	_, err = s.till.calls.Refresh(s.ctx, &backendv1.RefreshRequest{Allowances: []*backendv1.Allowance{{Kind: "MORE"}}})
 	wantReason(t, err, "FIELD_INVALID")
