@@ -51,6 +51,7 @@ func voucherAfterCancel(s *stage) string {
 		}
 	}
 	x.leaves()
+	s.want("of 5 late vouchers got the same Cancel", fmt.Sprint(again), "5")
 	s.till.has(p, "CANCELLED")
 	alone := b.submits(&backendv1.Item{Request: q.Bytes, PreauthCert: b.cert().Bytes, Voucher: voucher.Bytes})
 	s.want("the voucher without a Receipt, handed in", alone, "RECEIPT_MISSING")

@@ -226,6 +226,7 @@ func replay(s *stage) string {
 		}
 	}
 	x.leaves()
+	s.want("of 20 repeats got the same Receipt", fmt.Sprint(repeats), "20")
 	second := s.till.asks("12.00 USD")
 	y := b.accepts()
 	y.asked()
