@@ -19,9 +19,10 @@ func (a *admin) journalList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List how far devices have told of their event logs", Args: noArguments,
 		Long: `List shows what devices have signed of their event logs: of each the NEWEST end; the
-last end before the device found that its store was an older copy (RESTORED); an end
-before one that was told earlier (LOWER); and another end at the same event (FORK),
-which no honest device signs. journal verify says more, with an export of the device.`,
+last that was told on each day (EARLIER); the last before the device found that its
+store was an older copy (RESTORED); an end before one that was told earlier (LOWER);
+and another end at the same event (FORK), which no honest device signs. journal verify
+says more, with an export of the device.`,
 		Example: `  vipaso-backend admin --dir ./backend journal list`,
 		RunE: a.with(func(c *cobra.Command, _ []string, b backend.Admin, p printer) error {
 			all, err := b.JournalHeads(c.Context(), preauth.ID{})
@@ -67,7 +68,7 @@ func (a *admin) journalVerify() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify FILE", Short: "Compare a device's exported journal with what it has told before", Args: exactly(1),
 		Long: `Verify checks the journal that vipasoctl journal export FILE wrote on a device, and
-holds it against every end of it that the device has signed for this backend. The
+holds it against the ends of it that the device has signed and journal list shows. The
 exit code is 0 only if the journal is whole and contradicts none of them. What the
 device forgot when its store was put back from an older copy, and says so itself, and
 what it has signed since the export, is no contradiction; it is told.`,

@@ -14,6 +14,7 @@ import (
 // Kinds of journal heads that the backend keeps.
 const (
 	headNewest   = "NEWEST"
+	headEarlier  = "EARLIER"
 	headRestored = "RESTORED"
 	headLower    = "LOWER"
 	headFork     = "FORK"
@@ -22,6 +23,10 @@ const (
 // headsMax bounds how many odd heads of one device are kept: a few prove as
 // much as many.
 const headsMax = 100
+
+// headsEvery is the time of which the last head is kept. A device can write
+// its log anew and go on from there: only what it signed before shows that.
+const headsEvery = 24 * time.Hour
 
 // leap is more events than a device stores between two answers of the backend,
 // and fewer than it leaves out beyond those that it can have forgotten: a longer
@@ -33,10 +38,10 @@ type JournalHead struct {
 	Device   preauth.ID
 	Sequence uint64 // of the newest event then
 	Hash     preauth.Hash
-	// Kind is NEWEST, or why it was kept: RESTORED is the last before the
-	// device found that its store was an older copy, LOWER ends before one
-	// that was told earlier, FORK is a second end at the same number, which no
-	// honest device signs.
+	// Kind is NEWEST, or why it was kept: EARLIER is the last that arrived on
+	// a day, by UTC, RESTORED the last before the device found that its store
+	// was an older copy, LOWER ends before one that was told earlier, FORK is a
+	// second end at the same number, which no honest device signs.
 	Kind   string
 	Bytes  []byte // Signed JournalHead
 	Signed time.Time
@@ -87,6 +92,10 @@ func (s *Server) compareHead(t Tx, told JournalHead) error {
 		return err
 	case ok && told.Sequence > newest.Sequence+leap && !full:
 		if err := t.setHeadKind(newest, headRestored); err != nil {
+			return err
+		}
+	case ok && told.Sequence > newest.Sequence && told.At.Truncate(headsEvery).After(newest.At.Truncate(headsEvery)):
+		if err := t.setHeadKind(newest, headEarlier); err != nil {
 			return err
 		}
 	case ok && told.Sequence > newest.Sequence:
@@ -164,16 +173,18 @@ func (t Tx) heads(device preauth.ID) (all []JournalHead, err error) {
 	return all, err
 }
 
-// headsFull reports whether no more heads of a device are kept.
+// headsFull reports whether no more odd heads of a device are kept.
 func (t Tx) headsFull(device preauth.ID) (bool, error) {
 	var n int
-	_, err := t.one(`SELECT count(*) FROM journal_heads WHERE device_id = ?`, []any{device[:]}, &n)
+	_, err := t.one(`SELECT count(*) FROM journal_heads WHERE device_id = ? AND kind <> 'EARLIER'`, []any{device[:]}, &n)
 	return n >= headsMax, err
 }
 
-// putHead stores a head; one that is known stays as it is.
+// putHead stores a head; one that is known stays as it is, unless nothing was
+// odd about it.
 func (t Tx) putHead(h JournalHead) error {
-	return t.exec(`INSERT INTO journal_heads (`+headColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+	return t.exec(`INSERT INTO journal_heads (`+headColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (device_id, sequence, hash) DO UPDATE SET kind = excluded.kind WHERE kind = 'EARLIER'`,
 		h.Device[:], h.Sequence, h.Hash[:], h.Kind, h.Bytes, h.Signed.UnixMilli(), h.At.UnixMilli())
 }
 

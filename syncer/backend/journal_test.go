@@ -46,7 +46,7 @@ func (d *party) heads() string {
 	return strings.Join(out, ", ")
 }
 
-// Of each device the newest head is kept, and what an honest device never
+// Of each device the newest head is kept, the last of each day, and what an honest device never
 // signs, or not any more.
 func TestJournalHeadsAreKept(t *testing.T) {
 	const jump = preauth.JournalSkip
@@ -59,6 +59,20 @@ func TestJournalHeadsAreKept(t *testing.T) {
 		{"one", func(s *street) { s.till.tell(3, "c") }, "NEWEST 3 c"},
 		{"the same again", func(s *street) { s.till.tell(3, "c"); s.till.tell(3, "c") }, "NEWEST 3 c"},
 		{"a later one", func(s *street) { s.till.tell(3, "c"); s.till.tell(5, "e") }, "NEWEST 5 e"},
+		{"of three days", func(s *street) {
+			s.till.tell(3, "c")
+			s.till.tell(4, "d")
+			s.advance(headsEvery)
+			s.till.tell(5, "e")
+			s.advance(headsEvery)
+			s.till.tell(6, "f")
+		}, "EARLIER 4 d, EARLIER 5 e, NEWEST 6 f"},
+		{"that of an earlier day again", func(s *street) {
+			s.till.tell(3, "c")
+			s.advance(headsEvery)
+			s.till.tell(4, "d")
+			s.till.tell(3, "c")
+		}, "LOWER 3 c, NEWEST 4 d"},
 		{"a much later one", func(s *street) { s.till.tell(3, "c"); s.till.tell(3+leap, "x") }, fmt.Sprintf("NEWEST %d x", 3+leap)},
 		{"after the store was put back", func(s *street) { s.till.tell(3, "c"); s.till.tell(2+jump, "x"); s.till.tell(3+jump, "y") },
 			fmt.Sprintf("RESTORED 3 c, NEWEST %d y", 3+jump)},
