@@ -69,7 +69,9 @@ at once; it signs after the overlap, when every device that deals at all has suc
 a bundle. What the key before has signed stays good, and it stays listed until
 none of that can be settled or reversed any more. With --overlap 0s the new key
 signs at once, and devices with an older bundle refuse what it signs until they
-have met the backend or a device that has.`,
+have met the backend or a device that has; if an earlier new key still waits, it
+signs as soon as that one has begun. A key that was stolen is not withdrawn by
+this: devices accept what it signs for as long as it is listed.`,
 		Example: `  vipaso-backend admin --dir ./backend issuer rotate`,
 		RunE: a.with(func(c *cobra.Command, _ []string, b backend.Admin, p printer) error {
 			r, err := wiring.RotateIssuer(c.Context(), a.dir, b, overlap)

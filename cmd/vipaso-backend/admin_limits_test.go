@@ -78,3 +78,28 @@ func TestLimitsMisused(t *testing.T) {
 		}
 	}
 }
+
+// An emergency limit that the change leaves below the normal one is named,
+// with both amounts.
+func TestLimitsOfAnEmergencyBelowThoseOfADay(t *testing.T) {
+	s := serve(t, t.TempDir())
+	defer s.stop()
+	set := func(args ...string) (int, string) {
+		exit, _, errs := s.admin(append([]string{"limits", "set", "--currency", "USD"}, args...)...)
+		return exit, errs
+	}
+	if exit, errs := set("--emergency-payment-max", "80.00", "--emergency-total-max", "600.00"); exit != exitOK {
+		t.Fatalf("%d %s", exit, errs)
+	}
+	for args, want := range map[[2]string]string{
+		{"--payment-max", "90.00"}: "emergency-payment-max would be 80.00 USD, less than payment-max, which is 90.00",
+		{"--total-max", "700.00"}:  "emergency-total-max would be 600.00 USD, less than total-max, which is 700.00",
+	} {
+		if exit, errs := set(args[:]...); exit != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%q: %d %s", args, exit, errs)
+		}
+	}
+	if exit, errs := set("--payment-max", "90.00", "--emergency-payment-max", "0"); exit != exitOK {
+		t.Errorf("with none: %d %s", exit, errs)
+	}
+}

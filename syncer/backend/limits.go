@@ -132,6 +132,9 @@ func (a Admin) SetLimits(ctx context.Context, currency string, change func(all *
 			}
 		}
 		change(all, in)
+		if err := emergencyBelow(in); err != nil {
+			return err
+		}
 		checked := &peerv1.DeviceCert{
 			OfflineMaxMs: all.OfflineMaxMs, VelocityMax: all.VelocityMax, VelocityMs: all.VelocityMs, EmergencyMaxMs: all.EmergencyMaxMs,
 		}
@@ -146,6 +149,21 @@ func (a Admin) SetLimits(ctx context.Context, currency string, change func(all *
 		}
 		return t.nextEpoch() // devices renew their certificates when they see another epoch
 	})
+}
+
+// emergencyBelow refuses an emergency that would bound more than a normal day.
+// The error wraps ErrInvalid.
+func emergencyBelow(in *peerv1.Cap) error {
+	for _, one := range []struct {
+		what              string
+		emergency, normal int64
+	}{{"payment-max", in.EmergencyPaymentMax, in.PaymentMax}, {"total-max", in.EmergencyTotalMax, in.TotalMax}} {
+		if one.emergency > 0 && one.emergency < one.normal {
+			return fmt.Errorf("emergency-%s would be %s %s, less than %s, which is %s: set it higher too, or to 0: %w", one.what,
+				money.Format(one.emergency, in.Currency), in.Currency, one.what, money.Format(one.normal, in.Currency), ErrInvalid)
+		}
+	}
+	return nil
 }
 
 // saveLimits stores what is not about amounts, and the cap unless it is empty.
