@@ -83,9 +83,14 @@ func (d *Device) adoptBundle(ctx context.Context, b []byte) error {
 }
 
 // with is the identity that trusts t, which is not older than what it trusts
-// now. A new root key that comes with t is an event.
+// now. A new root key that comes with t is an event. A bundle of an earlier
+// root key, which has been handed over since the bundle was asked for, changes
+// nothing.
 func (who *self) with(t preauth.Trust, c *store.Change) store.Identity {
 	id := who.Identity
+	if _, err := preauth.OpenTrust(who.RootKey, t.Bundle.Bytes); err != nil {
+		return id
+	}
 	id.TrustBundle, id.RootKey = t.Bundle.Bytes, t.Root
 	if t.Root != who.RootKey {
 		c.Events = append(c.Events, deviceEvent("ROOT_CHANGED", fmt.Sprintf("%x", t.Root.KeyID())))

@@ -8,6 +8,7 @@ import (
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/syncer"
 )
 
 // passed is a bundle that a peer passes on: of a later epoch and time than the
@@ -80,6 +81,24 @@ func TestBundleOfAPeer(t *testing.T) {
 				t.Errorf("root key %x", id.RootKey.KeyID())
 			}
 		})
+	}
+}
+
+// A root key that was handed over counts no more, also in an answer of the
+// backend that was asked for before.
+func TestRefreshedFollowsNoEarlierRoot(t *testing.T) {
+	var own *peerv1.TrustBundle
+	b := newBench(t, asTill, func(_ *Options, p *papers) { own = p.bundle })
+	next := preauth.PublicKeyOf(&fixedKey("next root").PublicKey)
+	must(t, b.adoptBundle(t.Context(), passed(t, own, "next root", func(in *peerv1.TrustBundle) {
+		in.Handovers = [][]byte{signedBy(t, "root", &peerv1.RootHandover{RootKey: next[:], TimeMs: 1}).Bytes}
+	})))
+	earlier, err := preauth.OpenTrust(preauth.PublicKeyOf(&fixedKey("root").PublicKey),
+		passed(t, own, "root", func(in *peerv1.TrustBundle) { in.Epoch += 10 }))
+	must(t, err)
+	must(t, b.Refreshed(t.Context(), syncer.Refresh{Trust: earlier}))
+	if who := b.self.Load(); who.RootKey != next || who.trust.Epoch() != own.Epoch+1 {
+		t.Errorf("root key %x, epoch %d", who.RootKey.KeyID(), who.trust.Epoch())
 	}
 }
 
