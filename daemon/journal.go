@@ -26,6 +26,9 @@ func (s *deviceService) ExportJournal(_ *devicev1.ExportJournalRequest, stream g
 		if err != nil {
 			return err
 		}
+		if len(page) == 0 { // the newest are gone from a damaged store: the export shows that they are missing
+			break
+		}
 		for _, e := range page {
 			if e.Sequence > last {
 				break

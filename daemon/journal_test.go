@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -90,5 +91,20 @@ func TestExportJournalWithoutHead(t *testing.T) {
 		if said, err := tt.b.Report(t.Context()); err != nil || said.JournalHead != nil {
 			t.Errorf("%s: the backend is told %x: %v", name, said.JournalHead, err)
 		}
+	}
+}
+
+// A journal whose end was taken out of the store is exported as far as it
+// goes, and proves nothing.
+func TestExportJournalWithoutItsEnd(t *testing.T) {
+	b := newBench(t, asTill, vouchedIssuer(t))
+	b.sold(1, payment.Settled)
+	b.sold(2, payment.Settled)
+	must(t, b.store.Close())
+	edit(t, b.opt.Dir, `DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)`)
+	b = reopen(t, b)
+	j, end := journalOf(t, b)
+	if _, err := j.Close(end.GetHead(), b.self.Load().cert); j.Entries == 0 || !errors.Is(err, preauth.ErrJournal) {
+		t.Errorf("%d entries, vouched for: %v", j.Entries, err)
 	}
 }
