@@ -105,4 +105,7 @@ func TestAttackUsage(t *testing.T) {
 			t.Errorf("%q lacks %s", stderr, a.name)
 		}
 	}
+	if _, stderr, code := run(t.Context(), "--attack", "replay", "--scenario", "happy"); code != 2 || !strings.Contains(stderr, "--scenario") {
+		t.Errorf("with a scenario: exit %d: %s", code, stderr)
+	}
 }

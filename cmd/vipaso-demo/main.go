@@ -87,6 +87,9 @@ lines to paste into another terminal.`,
 				}
 				return runConformance(o.conformance, c.OutOrStdout())
 			}
+			if c.Flags().Changed("attack") && c.Flags().Changed("scenario") {
+				return usageError{errors.New("--attack and --scenario do not go together: one tries attacks, the other plays scenarios")}
+			}
 			return runDemo(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
