@@ -120,7 +120,9 @@ func (a *app) carry(ctx context.Context, path string) error {
 	for i, p := range parts {
 		resp, err := c.device().CarrySealed(ctx, &devicev1.CarrySealedRequest{Sealed: p.Sealed})
 		if reasonOf(err) == catalogue.SealInvalid {
-			damage = errors.Join(damage, err)
+			if damage == nil { // what the first one says holds for the others
+				damage = err
+			}
 			continue
 		}
 		if err != nil {
