@@ -36,6 +36,15 @@ func (p *party) identity() store.Identity {
 	return id
 }
 
+// epoch is that of the bundle the party holds.
+func (p *party) epoch() uint64 {
+	p.rig.t.Helper()
+	id := p.identity()
+	trust, err := preauth.OpenTrust(id.RootKey, id.TrustBundle)
+	p.rig.must(err)
+	return trust.Epoch()
+}
+
 func (p *party) cert() *peerv1.DeviceCert {
 	p.rig.t.Helper()
 	c, err := preauth.Open[*peerv1.DeviceCert](p.identity().DeviceCert)
@@ -107,6 +116,7 @@ func TestIssuersOverlap(t *testing.T) {
 			}
 		}
 		pays(ann, card)
+		r.until("the till has Ann's bundle", func() bool { return till.epoch() == ann.epoch() })
 		ann.stop()
 		till.stop()
 		<-time.After(49 * time.Hour)
