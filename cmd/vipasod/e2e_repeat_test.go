@@ -239,6 +239,13 @@ func (r *repeater) pays(t *testing.T, till, ann *device) {
 	}
 	r.again(t, till, "SendPaymentRequestViaBle", called, first, req, other)
 	reverse := &businessv1.ReversePaymentRequest{PaymentId: id}
+	if _, err := r.make(t, till, "ReversePayment", uuid.NewString(), proto.CloneOf(reverse)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, patience, "the backend has the reversal", func() (bool, string) {
+		p := till.payment(t, id)
+		return p.GetSynced(), p.String()
+	})
 	r.check(t, till, "ReversePayment", reverse, &businessv1.ReversePaymentRequest{PaymentId: uuid.NewString()})
 }
 

@@ -3,6 +3,8 @@ package backend
 import (
 	"time"
 
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/ledger"
 )
@@ -24,6 +26,14 @@ type hold struct {
 	cert       []byte
 	voided     time.Time
 	closed     time.Time
+}
+
+// backs reports whether c is the certificate that was issued for the hold. A
+// signature that verifies is not enough: whoever has come by an issuer's key
+// could name another's pre-authorization and a spender of their own.
+func (h hold) backs(c preauth.PreauthCert) (bool, error) {
+	issued, err := preauth.Open[*peerv1.PreauthCert](h.cert)
+	return err == nil && issued.Hash == c.Hash, err
 }
 
 func (t Tx) putHold(h hold) error {

@@ -21,6 +21,9 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 	if !ok {
 		return reasonPreauth, nil
 	}
+	if genuine, err := h.backs(it.cert); !genuine || err != nil {
+		return reasonPreauth, err
+	}
 	kept, err := t.keeps(it)
 	if err != nil {
 		return "", err

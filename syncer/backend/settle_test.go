@@ -372,6 +372,14 @@ func TestUnknownCertificateIsNotJudged(t *testing.T) {
 	must(t, err)
 	w.cert = forged
 	s.till.expect(w.sale(s.till, 1_00).claim(), says{outcome: "UNJUDGED", reason: "PREAUTH_NOT_FOUND"})
+	// A thief of the issuer key names a pre-authorization that there is, and
+	// spends it otherwise.
+	thief := s.phone.preauthorize(s.card, 40_00)
+	more := thief.cert.Body
+	more.Limit = 90_00
+	thief.cert, err = preauth.Sign(s.authority.Issuer, more)
+	must(t, err)
+	s.till.expect(thief.sale(s.till, 50_00).claim(), says{outcome: "UNJUDGED", reason: "PREAUTH_NOT_FOUND"})
 	mallory := newKey(t)
 	w.cert, err = preauth.Sign(mallory, body)
 	must(t, err)
