@@ -124,7 +124,7 @@ make_root() {
 				# Figures are taken with nothing beside them: parallel tests of a
 				# program start when the others have ended.
 				/tests/adapter -test.v -test.run "TestVM.*$run" || failed=1
-				/tests/programs -test.v -test.parallel 4 -test.run "TestVM.*$run" || failed=1
+				/tests/programs -test.v -test.parallel 3 -test.run "TestVM.*$run" || failed=1
 			INIT
 		fi
 		cat <<-'INIT'
