@@ -76,17 +76,28 @@ func strike(b *testbed.Bench, r *Radio) error {
 	if err := os.WriteFile(os.Getenv(doneEnv), nil, 0o600); err != nil {
 		return err
 	}
-	<-time.After(50 * time.Millisecond)
-	for text := range strings.FieldsSeq(os.Getenv(packetsEnv)) {
-		p, err := hex.DecodeString(text)
-		if err != nil {
-			return err
-		}
-		if _, err := b.Host(s.controller).Write(acl(s.handle, p)); err != nil {
-			return err
-		}
+	for !r.guarding() { // what comes before go-ble knows the link is not read by anybody
+		<-time.After(10 * time.Millisecond)
 	}
-	return nil
+	for { // who is not bothered by it the first time gets it again
+		for text := range strings.FieldsSeq(os.Getenv(packetsEnv)) {
+			p, err := hex.DecodeString(text)
+			if err != nil {
+				return err
+			}
+			if _, err := b.Host(s.controller).Write(acl(s.handle, p)); err != nil {
+				return err
+			}
+		}
+		<-time.After(5 * time.Second)
+	}
+}
+
+// guarding reports whether there is a link.
+func (r *Radio) guarding() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.guards) > 0
 }
 
 // TestProcessWall sends what kills or hangs go-ble below ATT, where nothing
