@@ -88,7 +88,7 @@ sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOL
 	@GOGC=400 $(GO) test -count=1 -timeout 0 -v -run '^TestSimulation$$' ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -whole=$(WHOLE) -out "$(OUT)"
 
 .PHONY: mutants
-mutants: prerequisites ## break the program in some fifty ways; each must be found by the test that is named for it
+mutants: prerequisites ## break the program in some hundred ways; each must be found by the test that is named for it
 	@$(GO) test -count=1 -timeout 0 -v -run '^TestMutants$$' ./cmd/internal/prove -mutants "$(MUTANTS)" -out "$(OUT)"
 
 .PHONY: crash

@@ -96,21 +96,7 @@ func ensureCA(path string, key *ecdsa.PrivateKey, now time.Time) (*x509.Certific
 	return cert, writeFile(path, encodeCert(cert.Raw), 0o644)
 }
 
-func readCert(path string) (*x509.Certificate, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDir, err)
-	}
-	block, _ := pem.Decode(b)
-	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
-	}
-	return cert, nil
-}
+func readCert(path string) (*x509.Certificate, error) { return readPEM(path, x509.ParseCertificate) }
 
 func encodeCert(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})

@@ -165,18 +165,20 @@ func readKey(path string) (*ecdsa.PrivateKey, error) {
 	return k, nil
 }
 
-func parseKey(path string) (any, error) {
+func parseKey(path string) (any, error) { return readPEM(path, x509.ParsePKCS8PrivateKey) }
+
+// readPEM reads the one object of a file.
+func readPEM[T any](path string, parse func(der []byte) (T, error)) (v T, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDir, err)
+		return v, fmt.Errorf("%w: %w", ErrDir, err)
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
+		return v, fmt.Errorf("%s holds no PEM: %w", path, ErrKey)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
+	if v, err = parse(block.Bytes); err != nil {
+		return v, fmt.Errorf("%s: %w: %w", path, ErrKey, err)
 	}
-	return key, nil
+	return v, nil
 }
