@@ -238,15 +238,19 @@ func (r *repeater) pays(t *testing.T, till, ann *device) {
 		t.Fatal(err)
 	}
 	r.again(t, till, "SendPaymentRequestViaBle", called, first, req, other)
-	reverse := &businessv1.ReversePaymentRequest{PaymentId: id}
-	if _, err := r.make(t, till, "ReversePayment", uuid.NewString(), proto.CloneOf(reverse)); err != nil {
+	reverse, called := &businessv1.ReversePaymentRequest{PaymentId: id}, uuid.NewString()
+	if _, err := r.make(t, till, "ReversePayment", called, proto.CloneOf(reverse)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, patience, "the backend has the reversal", func() (bool, string) {
 		p := till.payment(t, id)
 		return p.GetSynced(), p.String()
 	})
-	r.check(t, till, "ReversePayment", reverse, &businessv1.ReversePaymentRequest{PaymentId: uuid.NewString()})
+	told, err := r.make(t, till, "ReversePayment", called, proto.CloneOf(reverse))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.again(t, till, "ReversePayment", called, told, reverse, &businessv1.ReversePaymentRequest{PaymentId: uuid.NewString()})
 }
 
 func withID(req *businessv1.SendPaymentRequestViaBleRequest, id string) *businessv1.SendPaymentRequestViaBleRequest {
