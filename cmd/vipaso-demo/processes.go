@@ -61,7 +61,7 @@ func (p *processes) reach(ctx context.Context) (net.Conn, error) {
 
 func (p *processes) where(name string) place {
 	w := place{
-		Dir: filepath.Join(p.root, name), Socket: filepath.Join(p.root, name+".sock"),
+		Dir: filepath.Join(p.root, name), Socket: p.socket(name),
 		Log: filepath.Join(p.root, name+".log"),
 	}
 	if c := p.devices[name]; c != nil {
@@ -104,8 +104,11 @@ func (p *processes) start(ctx context.Context, d deviceSpec) error {
 	return nil
 }
 
+func (p *processes) socket(name string) string { return filepath.Join(p.root, name+".sock") }
+
+// call may be used while devices come and go.
 func (p *processes) call(name string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("unix:"+p.where(name).Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return grpc.NewClient("unix:"+p.socket(name), grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 func (p *processes) stop(name string) error { return p.take(name).stop() }
