@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -64,8 +63,8 @@ func (d *Device) allowance(ctx context.Context, who *self, kind preauth.Allowanc
 	if kind != preauth.AllowEmergency {
 		return preauth.Allow(kind, now, floor, asked), nil
 	}
-	// All of them: an emergency behind many others counts as well.
-	rows, err := d.store.UntoldAllowances(ctx, math.MaxInt32)
+	heard := d.clock.LastHeard()
+	rows, err := d.store.Emergencies(ctx, heard)
 	if err != nil {
 		return preauth.Allowance{}, err
 	}
@@ -73,7 +72,7 @@ func (d *Device) allowance(ctx context.Context, who *self, kind preauth.Allowanc
 	for i, row := range rows {
 		before[i] = row.Allowance
 	}
-	return preauth.Emergency(who.cert.Body, before, now, floor, asked)
+	return preauth.Emergency(who.cert.Body, before, now, floor, heard, asked)
 }
 
 // endAllowance takes back what was allowed, if it has not ended.

@@ -171,12 +171,51 @@ func TestAnEmergencyIsTimeBoxed(t *testing.T) {
 		if len(report.Allowances) != 1 || report.Allowances[0].Kind != "EMERGENCY" || report.Allowances[0].Reason != "the line is down" {
 			t.Fatalf("report %+v", report.Allowances)
 		}
+		must(t, b.Heard(t.Context(), time.Now()))
 		must(t, b.Refreshed(t.Context(), syncer.Refresh{Trust: b.self.Load().trust, Told: report.Allowances}))
 		if report, err = b.Report(t.Context()); err != nil || len(report.Allowances) != 0 {
 			t.Errorf("told again: %+v %v", report.Allowances, err)
 		}
 		_, err = c.Allow(t.Context(), allowing("third", emergency, time.Hour))
 		must(t, err)
+	})
+}
+
+// An emergency that the backend was told of while it was open goes on to count
+// when it has ended, and over a restart, until the backend answers again.
+func TestAnEmergencyToldWhileOpenCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, asTill, strict)
+		must(t, b.Heard(t.Context(), time.Now()))
+		declare := func(call string, during time.Duration) error {
+			_, err := b.device(manager).Allow(t.Context(), allowing(call, emergency, during))
+			return err
+		}
+		told := func() {
+			t.Helper()
+			report, err := b.Report(t.Context())
+			must(t, err)
+			must(t, b.Heard(t.Context(), time.Now()))
+			must(t, b.Refreshed(t.Context(), syncer.Refresh{Trust: b.self.Load().trust, Told: report.Allowances}))
+		}
+		must(t, declare("first", 90*time.Minute))
+		pause(t.Context(), 30*time.Minute)
+		told()
+		pause(t.Context(), time.Hour)
+		_, err := b.endPassed(t.Context())
+		must(t, err)
+		must(t, declare("what is left", time.Hour))
+		if a, err := b.allowances(t.Context()); err != nil || a[preauth.AllowEmergency].Until.Sub(b.now()).Round(time.Second) != 30*time.Minute {
+			t.Errorf("the rest: %+v %v", a, err)
+		}
+		pause(t.Context(), 30*time.Minute)
+		wantStatus(t, "one more", declare("one more", time.Hour), codes.FailedPrecondition, "EMERGENCY_USED")
+		if b.Device, err = New(t.Context(), b.opt); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, "after a restart", declare("after a restart", time.Hour), codes.FailedPrecondition, "EMERGENCY_USED")
+		told()
+		must(t, declare("the backend knows", time.Hour))
 	})
 }
 

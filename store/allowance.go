@@ -5,18 +5,20 @@ import (
 	"time"
 )
 
-const allowanceColumns = `n, kind, reason, person, since_ms, until_ms, floor_ms`
+const allowanceColumns = `n, kind, reason, person, since_ms, until_ms, floor_ms, told`
 
 func scanAllowance(r row) (Allowance, error) {
 	var a Allowance
-	err := r.Scan(&a.N, &a.Kind, &a.Reason, &a.Person, clock{&a.Since}, clock{&a.Until}, clock{&a.Floor})
+	err := r.Scan(&a.N, &a.Kind, &a.Reason, &a.Person, clock{&a.Since}, clock{&a.Until}, clock{&a.Floor}, &a.Told)
 	return a, err
 }
 
 const (
 	queryAllowances = `SELECT ` + allowanceColumns + ` FROM allowances WHERE ended = 0`
-	queryUntold     = `SELECT ` + allowanceColumns + ` FROM allowances WHERE told = 0 ORDER BY n LIMIT ?`
-	execEndAllowed  = `UPDATE allowances SET ended = 1, told = told AND until_ms <= ?, until_ms = max(since_ms, min(until_ms, ?))
+	// Few are ever declared, and only who declares another waits for it.
+	queryEmergencies = `SELECT ` + allowanceColumns + ` FROM allowances WHERE kind = 'EMERGENCY' AND (told = 0 OR until_ms > ?) ORDER BY n`
+	queryUntold      = `SELECT ` + allowanceColumns + ` FROM allowances WHERE told = 0 ORDER BY n LIMIT ?`
+	execEndAllowed   = `UPDATE allowances SET ended = 1, told = told AND until_ms <= ?, until_ms = max(since_ms, min(until_ms, ?))
 		WHERE ended = 0 AND kind = ?`
 	execTold = `UPDATE allowances SET told = 1 WHERE n = ? AND until_ms = ?`
 )
@@ -62,6 +64,12 @@ func (s *Store) Allowances(ctx context.Context) ([]Allowance, error) {
 // know as they are, oldest first.
 func (s *Store) UntoldAllowances(ctx context.Context, limit int) ([]Allowance, error) {
 	return s.allowances(ctx, queryUntold, limit)
+}
+
+// Emergencies returns every emergency that the backend does not know as it is,
+// or that was to end after a time, oldest first. None is ever deleted.
+func (s *Store) Emergencies(ctx context.Context, after time.Time) ([]Allowance, error) {
+	return s.allowances(ctx, queryEmergencies, ms(after))
 }
 
 func (s *Store) allowances(ctx context.Context, query string, args ...any) ([]Allowance, error) {

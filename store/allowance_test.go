@@ -38,12 +38,13 @@ func TestAllowances(t *testing.T) {
 		t.Errorf("the oldest: %+v %v", got, err)
 	}
 	commit(t, s, &Change{Told: []Allowance{own, stale}})
+	own.Told, stale.Told = true, true
 	wantAllowances(t, s, []Allowance{own, stale}, nil)
 
 	// One that has run out is told as it was; one ended early is told again,
 	// and was told in vain if it ended meanwhile.
 	before := own
-	own.Until = at(60)
+	own.Until, own.Told = at(60), false
 	commit(t, s, &Change{Ended: []Allowance{stale, own}})
 	commit(t, s, &Change{Told: []Allowance{before}})
 	wantAllowances(t, s, nil, []Allowance{own})
@@ -60,6 +61,32 @@ func TestAllowances(t *testing.T) {
 	s = openAt(t, dir, Business)
 	wantAllowances(t, s, []Allowance{more}, []Allowance{again, more})
 	sound(t, s)
+}
+
+// An emergency is found as long as the backend may not know that it is over:
+// until it was told of, and its end lies behind; also one that has ended.
+func TestEmergencies(t *testing.T) {
+	s := openAt(t, t.TempDir(), Business)
+	want := func(what string, after time.Time, want ...Allowance) {
+		t.Helper()
+		if got, err := s.Emergencies(t.Context(), after); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", what, err, got, want)
+		}
+	}
+	own, first := allowance(preauth.AllowOwnLimits, start, time.Hour), allowance(preauth.AllowEmergency, start, time.Hour)
+	commit(t, s, &Change{Allow: &own})
+	commit(t, s, &Change{Allow: &first})
+	first.N = 2
+	want("one that nobody was told of", first.Until.Add(time.Hour), first)
+	commit(t, s, &Change{Told: []Allowance{first}})
+	first.Told = true
+	commit(t, s, &Change{Ended: []Allowance{first}})
+	want("told while it was open", first.Until.Add(-time.Millisecond), first)
+	want("over since", first.Until)
+	second := allowance(preauth.AllowEmergency, first.Until, time.Hour)
+	commit(t, s, &Change{Allow: &second})
+	second.N = 3
+	want("two, the oldest first", start, first, second)
 }
 
 // A clock that was set back since does not end an allowance before it began.
