@@ -29,6 +29,9 @@ type Admin struct {
 	// Issuer signs enrollment tokens. Nothing else needs it.
 	Issuer *ecdsa.PrivateKey
 
+	// By names the person, for what is recorded.
+	By string
+
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 

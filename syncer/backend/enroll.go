@@ -46,7 +46,11 @@ func (s *Server) enroll(t Tx, r *backendv1.EnrollRequest, signing preauth.Public
 		return deviceKey{}, err
 	}
 	if ok {
-		return s.again(t, r, used, signing)
+		key, err := s.again(t, r, used, signing)
+		if err != nil {
+			return deviceKey{}, err
+		}
+		return s.upToDate(t, key, now)
 	}
 	party, err := s.party(t, r, signing, now)
 	if err != nil {
@@ -85,6 +89,22 @@ func (s *Server) again(t Tx, r *backendv1.EnrollRequest, used, signing preauth.P
 	return key, nil
 }
 
+// upToDate is the key with a certificate that today's bundle leads to.
+func (s *Server) upToDate(t Tx, key deviceKey, now time.Time) (deviceKey, error) {
+	issued, err := s.reissuer(t, now)
+	if err != nil {
+		return deviceKey{}, err
+	}
+	if gone, err := issued.disowns(key.cert); err != nil || !gone {
+		return key, err
+	}
+	device, _, err := t.device(key.device)
+	if err != nil {
+		return deviceKey{}, err
+	}
+	return s.sign(t, device, key.signing, key.noise, now)
+}
+
 // party finds out for whom the credential was made.
 func (s *Server) party(t Tx, r *backendv1.EnrollRequest, signing preauth.PublicKey, now time.Time) (Party, error) {
 	if r.GetToken() == "" {
@@ -101,6 +121,7 @@ func (s *Server) party(t Tx, r *backendv1.EnrollRequest, signing preauth.PublicK
 	if err != nil {
 		return Party{}, err
 	}
+	keys = slices.DeleteFunc(keys, func(k issuerKey) bool { return !k.withdrawn.IsZero() })
 	party, until, err := readToken(r.GetToken(), keys, signing)
 	if err != nil {
 		return Party{}, err

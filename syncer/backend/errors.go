@@ -38,7 +38,8 @@ var (
 	ErrNoCertificate = errors.New("no genuine device certificate")
 	// ErrCertificateExpired says that the caller must renew first.
 	ErrCertificateExpired = errors.New("device certificate has expired")
-	// ErrDeviceRevoked says that the device may only hand in what it has.
+	// ErrDeviceRevoked says that the device may only hand in what it has, and
+	// ask what became of it.
 	ErrDeviceRevoked = errors.New("device is revoked")
 	// ErrInstrument says that the customer has no such instrument.
 	ErrInstrument = errors.New("no such instrument")

@@ -25,9 +25,23 @@ type seenVoucher struct {
 	bytes   []byte
 }
 
-func (t Tx) putVoucher(v seenVoucher) error {
-	return t.exec(`INSERT INTO vouchers (hash, preauth_id, counter, prev_hash, request_hash, bytes) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, v.hash[:], v.preauth[:], v.counter, v.prev[:], v.request[:], v.bytes)
+// putVoucher keeps a voucher. It reports false if it was kept before.
+func (t Tx) putVoucher(v seenVoucher) (bool, error) {
+	var counter uint32
+	return t.one(`INSERT INTO vouchers (hash, preauth_id, counter, prev_hash, request_hash, bytes) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING RETURNING counter`,
+		[]any{v.hash[:], v.preauth[:], v.counter, v.prev[:], v.request[:], v.bytes}, &counter)
+}
+
+// promisedAtMost returns a sum that the totals of a pre-authorization's other
+// vouchers, in minor units, do not exceed. A total that is not at hand, or is
+// above most, counts as one more than most. It looks into no voucher, of which
+// there may be a thousand.
+func (t Tx) promisedAtMost(pre preauth.ID, except preauth.Hash, most int64) (sum int64, err error) {
+	_, err = t.one(`SELECT coalesce(sum(CASE WHEN r.voucher_hash IS v.hash THEN min(r.total, ?) ELSE ? END), 0)
+		FROM vouchers v LEFT JOIN requests r ON r.hash = v.request_hash WHERE v.preauth_id = ? AND v.hash <> ?`,
+		[]any{most + 1, most + 1, pre[:], except[:]}, &sum)
+	return sum, err
 }
 
 // vouchersAt returns the vouchers of a pre-authorization with one counter.

@@ -68,6 +68,7 @@ var methods = map[string]access{
 	"/grpc.health.v1.Health/Watch":                          {anybody: true},
 	backendv1.SettlementService_Submit_FullMethodName:       {expired: true, revoked: true},
 	backendv1.SettlementService_SubmitSealed_FullMethodName: {expired: true, revoked: true},
+	backendv1.SettlementService_Query_FullMethodName:        {expired: true, revoked: true}, // what became of it
 	backendv1.SettlementService_Renew_FullMethodName:        {expired: true},
 }
 

@@ -59,7 +59,7 @@ func (s *Server) adopt(t Tx) error {
 		return err
 	}
 	if len(roots) == 0 {
-		if err := t.putRoot(rootKey{public: preauth.PublicKeyOf(&s.authority.Root.PublicKey)}, s.now()); err != nil {
+		if err := t.putRoot(rootKey{public: preauth.PublicKeyOf(&s.authority.Root.PublicKey), from: s.now()}); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Server) root(t Tx) (*ecdsa.PrivateKey, [][]byte, error) {
 }
 
 // issuer returns the key that signs certificates and verdicts at now: the
-// newest that has begun.
+// newest that has begun and was not withdrawn.
 func (s *Server) issuer(t Tx, now time.Time) (*ecdsa.PrivateKey, issuerKey, error) {
 	all, err := t.issuerKeys()
 	if err != nil {
@@ -150,14 +150,19 @@ func (s *Server) issuer(t Tx, now time.Time) (*ecdsa.PrivateKey, issuerKey, erro
 	return key, k, err
 }
 
-// signing is the key, of all, newest first, that signs at now.
-func signing(all []issuerKey, now time.Time) issuerKey {
+// signing is the key, of all, newest first, that signs at now: the zero one if
+// there is none that may.
+func signing(all []issuerKey, now time.Time) (oldest issuerKey) {
 	for _, k := range all {
+		if !k.withdrawn.IsZero() {
+			continue
+		}
 		if !k.notBefore.After(now) {
 			return k
 		}
+		oldest = k
 	}
-	return all[len(all)-1] // the clock stands before the first
+	return oldest // the clock stands before the first
 }
 
 // knowIssuers lets settlement take what any of these keys has signed. It is

@@ -258,8 +258,13 @@ func (s *Server) preauthorized(t Tx, c caller, h hold, resp *backendv1.PreAuthor
 	if err != nil {
 		return err
 	}
-	resp.PreauthCert, resp.TrustBundle, resp.Instrument = h.cert, b.Bytes, in.message(c.device.Party.Customer)
-	return nil
+	issued, err := s.reissuer(t, now)
+	if err != nil {
+		return err
+	}
+	resp.TrustBundle, resp.Instrument = b.Bytes, in.message(c.device.Party.Customer)
+	resp.PreauthCert, err = reissued[*peerv1.PreauthCert](issued, h.cert)
+	return err
 }
 
 // VoidPreAuthorization stops spending: the certificate is listed as revoked

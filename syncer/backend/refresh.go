@@ -5,22 +5,31 @@ import (
 	"time"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
 )
 
 // renewBefore is how long before its end a certificate is replaced. Earlier
-// calls of Renew get the present one again, unless the limits have changed.
+// calls of Renew get the present one again, unless the limits have changed or
+// its issuer key was withdrawn.
 const renewBefore = certLife / 2
 
 // Renew gives fresh certificates for the caller's keys, also to a device
-// whose certificate has expired.
+// whose certificate has expired, or whose issuer key bundles list no more.
 func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backendv1.RenewResponse, error) {
 	c, now := from(ctx), s.now()
 	key := c.key
 	var changed bool
 	if err := s.store.Read(ctx, func(t Tx) (err error) {
-		changed, err = outdated(t, key.cert)
+		if changed, err = outdated(t, key.cert); changed || err != nil {
+			return err
+		}
+		issued, err := s.reissuer(t, now)
+		if err != nil {
+			return err
+		}
+		changed, err = issued.disowns(key.cert)
 		return err
 	}); err != nil {
 		return nil, err
@@ -41,7 +50,8 @@ func (s *Server) Renew(ctx context.Context, _ *backendv1.RenewRequest) (*backend
 }
 
 // Refresh gives the trust bundle, signed afresh, the instruments, the time,
-// and the verdicts that have changed since the device last asked.
+// the verdicts that have changed since the device last asked, and certificates
+// whose issuer key that bundle does not list, signed by the present one.
 func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*backendv1.RefreshResponse, error) {
 	c, now := from(ctx), s.now()
 	if err := s.keepHead(ctx, c, r.JournalHead, now); err != nil {
@@ -65,22 +75,28 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 		if resp.Verdicts, resp.VerdictsTo, err = t.noticesOf(c.device.ID, r.VerdictsAfter); err != nil {
 			return err
 		}
-		reissued, err := s.reissuer(t, now)
+		issued, err := s.reissuer(t, now)
 		if err != nil {
 			return err
 		}
 		for i, v := range resp.Verdicts {
-			if resp.Verdicts[i], err = reissued(v); err != nil {
+			if resp.Verdicts[i], err = reissued[*peerv1.Verdict](issued, v); err != nil {
 				return err
 			}
 		}
 		holds, err := t.openHolds(c.device.ID)
+		if err != nil {
+			return err
+		}
+		if resp.PreauthCerts, err = issued.preauths(holds, now); err != nil {
+			return err
+		}
 		for _, h := range holds {
 			if !h.voided.IsZero() {
 				resp.Voided = append(resp.Voided, h.id[:])
 			}
 		}
-		return err
+		return nil
 	})
 	return resp, err
 }

@@ -81,3 +81,30 @@ func TestPreAuthorizeQueuesBehindTheRevocation(t *testing.T) {
 	}
 	s.count(t, "pre-authorizations", `SELECT count(*) FROM preauths`, 0)
 }
+
+// A revoked device learns what became of the money it has to do with, also
+// when its certificate has ended since, and of no other's.
+func TestARevokedDeviceAsksWhatBecameOfItsMoney(t *testing.T) {
+	s := newStreet(t)
+	sale := s.phone.preauthorize(s.card, 100_00).sale(s.till, 10_00)
+	s.second.expect(sale.claim(), settled(10_00))
+	for _, d := range []*party{s.phone, s.till, s.other} {
+		must(t, s.admin.RevokeDevice(s.ctx, d.id))
+	}
+	question := &backendv1.QueryRequest{RequestHashes: [][]byte{sale.request.Hash[:]}}
+	for range 2 {
+		for _, tt := range []struct {
+			who  *party
+			want int
+		}{{s.phone, 1}, {s.till, 1}, {s.other, 0}} {
+			resp, err := tt.who.calls.Query(s.ctx, question)
+			must(t, err)
+			if len(resp.Verdicts) != tt.want {
+				t.Errorf("%d verdicts for %s, want %d", len(resp.Verdicts), tt.who.id, tt.want)
+			}
+		}
+		s.advance(certLife)
+	}
+	_, err := s.till.calls.Refresh(s.ctx, &backendv1.RefreshRequest{})
+	wantReason(t, err, "DEVICE_REVOKED")
+}

@@ -35,10 +35,7 @@ const (
 // SigningIssuer returns the issuer key that signs now.
 func (a Admin) SigningIssuer(ctx context.Context) (public preauth.PublicKey, err error) {
 	err = a.Store.Read(ctx, func(t Tx) error {
-		all, err := t.issuerKeys()
-		if err == nil && len(all) == 0 {
-			err = fmt.Errorf("issuer key: %w", ErrNotFound)
-		}
+		all, err := t.issuersInUse()
 		if err != nil {
 			return err
 		}
@@ -50,25 +47,28 @@ func (a Admin) SigningIssuer(ctx context.Context) (public preauth.PublicKey, err
 
 // RotateIssuer lists a new issuer key, which signs certificates and verdicts
 // from the time that it returns, after the overlap. The one before stays
-// listed until all that it has signed is past its settle_by. A running server
-// notices; it must find the private key, which must be stored before.
+// listed until all that it has signed is past its settle_by. Keys that were to
+// begin later are replaced: they never sign. A running server notices; it must
+// find the private key, which must be stored before.
 //
-// The error wraps ErrIssuersFull, or ErrInvalid if the overlap is below zero.
+// The error wraps ErrIssuersFull, ErrNotFound if no server has used the books
+// yet, or ErrInvalid if the overlap is below zero.
 func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap time.Duration) (from time.Time, err error) {
 	if overlap < 0 {
 		return from, fmt.Errorf("overlap %s: %w", overlap, ErrInvalid)
 	}
 	err = a.Store.Write(ctx, func(t Tx) error {
-		all, err := t.issuerKeys()
+		now := a.now()
+		from = now.Add(overlap).Truncate(time.Millisecond)
+		if err := a.replaceWaiting(t, next, from, now); err != nil {
+			return err
+		}
+		all, err := t.issuersInUse()
 		if err != nil {
 			return err
 		}
 		if n := len(listed(all)); n >= issuersListed {
 			return fmt.Errorf("%d, the first of them until %s: %w", n, firstEnd(listed(all)).UTC().Format(time.DateOnly), ErrIssuersFull)
-		}
-		from = a.now().Add(overlap).Truncate(time.Millisecond)
-		if last := all[0].notBefore; !from.After(last) {
-			from = last.Add(time.Millisecond)
 		}
 		if err := t.nextEpoch(); err != nil {
 			return err
@@ -80,6 +80,34 @@ func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap
 		return t.putIssuerKey(issuerKey{public: next, notBefore: from, notAfter: from.Add(IssuerLife), epoch: epoch})
 	})
 	return from, err
+}
+
+// replaceWaiting takes back the keys that wait and would begin after from,
+// when next does: what was made last is what signs.
+func (a Admin) replaceWaiting(t Tx, next preauth.PublicKey, from, now time.Time) error {
+	all, err := t.issuerKeys()
+	if err != nil {
+		return err
+	}
+	why := fmt.Sprintf("replaced before it signed, by key %x", next.KeyID())
+	for _, k := range all {
+		if k.waits(now) && k.notBefore.After(from) {
+			if err := t.withdrawIssuer(k, withdrawal{now, a.By, why}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// issuersInUse returns every issuer key there ever was, the newest first. The
+// error wraps ErrNotFound if there is none.
+func (t Tx) issuersInUse() ([]issuerKey, error) {
+	all, err := t.issuerKeys()
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("issuer key: %w", ErrNotFound)
+	}
+	return all, err
 }
 
 // RotateRoot hands over from the present root key to next, which signs bundles
@@ -105,7 +133,7 @@ func (a Admin) RotateRoot(ctx context.Context, find func(preauth.PublicKey) (*ec
 		if err != nil {
 			return err
 		}
-		if err := t.putRoot(rootKey{public: next, handover: handover.Bytes}, from); err != nil {
+		if err := t.putRoot(rootKey{public: next, handover: handover.Bytes, from: from}); err != nil {
 			return err
 		}
 		return t.nextEpoch()
@@ -116,21 +144,43 @@ func (a Admin) RotateRoot(ctx context.Context, find func(preauth.PublicKey) (*ec
 // A Key is a public key of the backend and what it is for.
 type Key struct {
 	Public      preauth.PublicKey
-	From, Until time.Time // Until is zero for a root key
+	From, Until time.Time // Until is zero for a root key; so is From if it is not known
 	Signs       bool      // now
-	Listed      bool      // in bundles
+	Listed      bool      // in bundles; of a root key: devices that know it can follow
+
+	Withdrawn  time.Time // zero if it was not taken back
+	By, Reason string    // of that
+}
+
+// RootKeys returns the root keys there have been, newest first.
+func (a Admin) RootKeys(ctx context.Context) (keys []Key, err error) {
+	err = a.Store.Read(ctx, func(t Tx) error {
+		all, err := t.roots()
+		for i, k := range slices.Backward(all) {
+			one := Key{Public: k.public, Signs: i == len(all)-1, Listed: len(all)-1-i <= preauth.HandoversMax}
+			if k.from.UnixMilli() > 0 {
+				one.From = k.from
+			}
+			keys = append(keys, one)
+		}
+		return err
+	})
+	return keys, err
 }
 
 // IssuerKeys returns the issuer keys there have been, newest first.
 func (a Admin) IssuerKeys(ctx context.Context) (keys []Key, err error) {
 	err = a.Store.Read(ctx, func(t Tx) error {
 		all, err := t.issuerKeys()
-		if err != nil || len(all) == 0 {
+		if err != nil {
 			return err
 		}
 		now := signing(all, a.now()).public
 		for _, k := range all {
-			keys = append(keys, Key{Public: k.public, From: k.notBefore, Until: k.notAfter, Signs: k.public == now, Listed: k.listed})
+			keys = append(keys, Key{
+				Public: k.public, From: k.notBefore, Until: k.notAfter, Signs: k.public == now, Listed: k.listed,
+				Withdrawn: k.withdrawn, By: k.by, Reason: k.why,
+			})
 		}
 		return nil
 	})
@@ -145,10 +195,10 @@ func retireIssuers(t Tx, now time.Time) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for i, k := range all {
-		switch {
-		case k.retired.IsZero() && i > 0 && !all[i-1].notBefore.After(now):
-			since := all[i-1].notBefore
+	var next issuerKey // that began after the one that is looked at
+	for _, k := range all {
+		switch since := next.notBefore; {
+		case k.retired.IsZero() && k.withdrawn.IsZero() && !since.IsZero():
 			until, err := endOfSigned(t, since)
 			if err != nil {
 				return false, err
@@ -162,6 +212,9 @@ func retireIssuers(t Tx, now time.Time) (changed bool, err error) {
 				return false, err
 			}
 			changed = true
+		}
+		if k.began(now) {
+			next = k
 		}
 	}
 	return changed, nil
@@ -180,32 +233,6 @@ func endOfSigned(t Tx, since time.Time) (time.Time, error) {
 		until = settled
 	}
 	return until.Add(ledger.Grace), nil
-}
-
-// reissuer returns what gives a recorded verdict as a device of today can
-// verify it: if its issuer key is gone from the bundle, the same body, signed
-// by the present one.
-func (s *Server) reissuer(t Tx, now time.Time) (func([]byte) ([]byte, error), error) {
-	all, err := t.issuerKeys()
-	if err != nil {
-		return nil, err
-	}
-	known := map[[8]byte]bool{}
-	for _, k := range listed(all) {
-		known[k.public.KeyID()] = true
-	}
-	return func(b []byte) ([]byte, error) {
-		v, err := preauth.Open[*peerv1.Verdict](b)
-		if err != nil || known[v.KeyID()] {
-			return b, err
-		}
-		key, err := s.keys.private(signing(all, now).public)
-		if err != nil {
-			return nil, err
-		}
-		v, err = preauth.Sign(key, v.Body)
-		return v.Bytes, err
-	}, nil
 }
 
 // firstEnd is when the first of the keys leaves the bundle, as far as is known.

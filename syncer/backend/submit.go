@@ -7,6 +7,7 @@ import (
 	"time"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
 )
@@ -145,7 +146,7 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 	resp := &backendv1.SubmitResponse{Time: s.signedTime(at)}
 	sums := newTotals()
 	err := s.store.Read(ctx, func(t Tx) error {
-		reissued, err := s.reissuer(t, at)
+		issued, err := s.reissuer(t, at)
 		if err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 			if err != nil {
 				return err
 			}
-			if result.Verdict, err = reissued(v.bytes); err != nil {
+			if result.Verdict, err = reissued[*peerv1.Verdict](issued, v.bytes); err != nil {
 				return err
 			}
 			result.Error = ""
@@ -198,7 +199,7 @@ func (s *Server) Query(ctx context.Context, q *backendv1.QueryRequest) (*backend
 	now := s.now()
 	resp := &backendv1.QueryResponse{Time: s.signedTime(now)}
 	err := s.store.Read(ctx, func(t Tx) error {
-		reissued, err := s.reissuer(t, now)
+		issued, err := s.reissuer(t, now)
 		if err != nil {
 			return err
 		}
@@ -221,7 +222,7 @@ func (s *Server) Query(ctx context.Context, q *backendv1.QueryRequest) (*backend
 			if !mine {
 				continue
 			}
-			b, err := reissued(v.bytes)
+			b, err := reissued[*peerv1.Verdict](issued, v.bytes)
 			if err != nil {
 				return err
 			}

@@ -660,7 +660,10 @@ type RefreshResponse struct {
 	// first, at most 100: ask again if there are that many.
 	Verdicts [][]byte `protobuf:"bytes,5,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
 	// Where to go on: the next verdicts_after.
-	VerdictsTo    int64 `protobuf:"varint,6,opt,name=verdicts_to,json=verdictsTo,proto3" json:"verdicts_to,omitempty"`
+	VerdictsTo int64 `protobuf:"varint,6,opt,name=verdicts_to,json=verdictsTo,proto3" json:"verdicts_to,omitempty"`
+	// Signed PreauthCerts of this device whose issuer key the bundle lists no
+	// more, with the signature of the present one: the same bodies.
+	PreauthCerts  [][]byte `protobuf:"bytes,7,rep,name=preauth_certs,json=preauthCerts,proto3" json:"preauth_certs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -735,6 +738,13 @@ func (x *RefreshResponse) GetVerdictsTo() int64 {
 		return x.VerdictsTo
 	}
 	return 0
+}
+
+func (x *RefreshResponse) GetPreauthCerts() [][]byte {
+	if x != nil {
+		return x.PreauthCerts
+	}
+	return nil
 }
 
 // PreAuthorizeRequest sets funds aside.
@@ -1719,7 +1729,7 @@ const file_vipaso_backend_v1_backend_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xc8\x01R\x06reason\x12\x17\n" +
 	"\x02by\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\x02by\x12\x19\n" +
 	"\bsince_ms\x18\x04 \x01(\x03R\asinceMs\x12\x19\n" +
-	"\buntil_ms\x18\x05 \x01(\x03R\auntilMs\"\xfd\x01\n" +
+	"\buntil_ms\x18\x05 \x01(\x03R\auntilMs\"\xa2\x02\n" +
 	"\x0fRefreshResponse\x12!\n" +
 	"\ftrust_bundle\x18\x01 \x01(\fR\vtrustBundle\x12?\n" +
 	"\vinstruments\x18\x02 \x03(\v2\x1d.vipaso.backend.v1.InstrumentR\vinstruments\x121\n" +
@@ -1727,7 +1737,8 @@ const file_vipaso_backend_v1_backend_proto_rawDesc = "" +
 	"\x06voided\x18\x04 \x03(\fR\x06voided\x12\x1a\n" +
 	"\bverdicts\x18\x05 \x03(\fR\bverdicts\x12\x1f\n" +
 	"\vverdicts_to\x18\x06 \x01(\x03R\n" +
-	"verdictsTo\"\xe1\x01\n" +
+	"verdictsTo\x12#\n" +
+	"\rpreauth_certs\x18\a \x03(\fR\fpreauthCerts\"\xe1\x01\n" +
 	"\x13PreAuthorizeRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\trequestId\x12,\n" +
