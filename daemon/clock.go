@@ -14,6 +14,9 @@ type clock struct {
 	floor time.Time // at set
 	set   time.Time // carries a monotonic reading
 	heard time.Time // when the backend last answered, by its own clock
+	// off is how long the device may have been off when it started, by the
+	// wall clock of then; nothing once the backend has said what time it is.
+	off time.Duration
 	// skew is how far the wall clock may stand behind the floor unnoticed.
 	// Zero means regressed.
 	skew time.Duration
@@ -58,6 +61,32 @@ func (c *clock) Now() time.Time {
 	return wall
 }
 
+// Start takes what the wall clock is ahead of the floor as the time for which
+// the device was off. A device cannot know better.
+func (c *clock) Start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.floor.IsZero() {
+		c.off = max(0, c.wallClock().Sub(c.now()))
+	}
+}
+
+// Steady returns trusted time without what the wall clock has gained since the
+// start: what counts how often something happens goes by it, so that a clock
+// that is set forward makes no room.
+func (c *clock) Steady() time.Time {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.floor.IsZero() {
+		return now
+	}
+	if steady := c.now().Add(c.off); steady.Before(now) {
+		return steady
+	}
+	return now
+}
+
 // Regressed reports whether the wall clock is implausibly early.
 func (c *clock) Regressed() bool {
 	return c.wallClock().Add(cmp.Or(c.skew, regressed)).Before(c.Floor())
@@ -69,7 +98,7 @@ func (c *clock) Hear(backend time.Time) (lowered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.now()
-	c.floor, c.set, c.heard = backend, time.Now(), backend
+	c.floor, c.set, c.heard, c.off = backend, time.Now(), backend, 0
 	return backend.Add(regressed).Before(before)
 }
 
@@ -85,7 +114,7 @@ func (c *clock) LastHeard() time.Time {
 func (c *clock) Raise(signed time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if signed.After(c.now()) {
-		c.floor, c.set = signed, time.Now()
+	if raised := signed.Sub(c.now()); raised > 0 {
+		c.floor, c.set, c.off = signed, time.Now(), max(0, c.off-raised)
 	}
 }

@@ -98,3 +98,39 @@ func TestClockRaise(t *testing.T) {
 		}
 	})
 }
+
+// Steady time runs like trusted time, but a wall clock that is set forward
+// while the device is on does not move it, and the backend's time puts it
+// right. How long the device was off is what the wall clock says when it starts.
+func TestClockSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, jump := time.Now(), time.Duration(0)
+		c := newClock(start.Add(-8*time.Hour), time.Time{})
+		c.wall = func() time.Time { return time.Now().Add(jump) }
+		c.Start()
+		want := func(what string, ahead time.Duration) {
+			t.Helper()
+			if got := time.Until(c.Steady()); got != ahead {
+				t.Errorf("%s: %s from the time, want %s", what, got, ahead)
+			}
+		}
+		want("off for eight hours", 0)
+		<-time.After(time.Minute)
+		jump = 2 * time.Hour
+		want("set forward", 0)
+		jump = -24 * time.Hour
+		want("set back, it is trusted time", -8*time.Hour)
+		jump = 2 * time.Hour
+		c.Raise(time.Now().Add(-3 * time.Hour))
+		want("raised", 0)
+		c.Raise(time.Now().Add(time.Hour))
+		want("raised beyond", time.Hour)
+		c.Hear(time.Now())
+		want("the backend has answered", 0)
+
+		c = newClock(time.Time{}, time.Time{})
+		c.wall = func() time.Time { return time.Now().Add(jump) }
+		c.Start()
+		want("without a floor it is the wall clock", 2*time.Hour)
+	})
+}

@@ -116,6 +116,7 @@ func New(ctx context.Context, o Options) (*Device, error) {
 	}
 	d.hub, d.clock, d.ears, d.passing = newHub(o.Store, head), newClock(floor, heard), newEars(o.Radio), newPassing()
 	d.clock.skew, d.clock.wall = o.ClockSkew, o.Wall
+	d.clock.Start()
 	who, err := d.whoIs(id)
 	if err != nil {
 		return nil, err

@@ -55,10 +55,8 @@ func (d *Device) dealings(ctx context.Context, device preauth.ID, currency strin
 	return preauth.Dealings{
 		Totals: map[string]int64{currency: out},
 		Lately: func(within time.Duration) int64 {
-			// A time that lies ahead is one of a clock that was set back since:
-			// it counts no longer than any other.
 			now := d.now()
-			n, err := d.store.CountWith(ctx, device, now.Add(-within), now.Add(within))
+			n, err := d.store.CountWith(ctx, device, d.clock.Steady().Add(-within), now)
 			*unread = errors.Join(*unread, err)
 			return n
 		},

@@ -50,6 +50,44 @@ func TestATillLimitsWhatItTakesFromOneCustomer(t *testing.T) {
 	}
 }
 
+// A clock that is set forward, or forward and back, makes no room for more
+// payments of one customer. What it has dated ahead counts until the backend
+// has decided it, and blocks nobody after that.
+func TestAClockMakesNoRoomForMorePayments(t *testing.T) {
+	var ahead time.Duration
+	b := newBench(t, asTill, func(o *Options, p *papers) {
+		p.cert.VelocityMax, p.cert.VelocityMs = 2, (2 * time.Hour).Milliseconds()
+		o.Wall = func() time.Time { return time.Now().Add(ahead) }
+	})
+	must(t, b.Heard(t.Context(), time.Now()))
+	want := func(what, code string) {
+		t.Helper()
+		ask, v := vouched(t, b)
+		if in, err := v.judge(t.Context(), b.Device, b.self.Load(), nil, store.Sale{}, &ask); err != nil || in.Code != code {
+			t.Errorf("%s: %q, want %q: %v", what, in.Code, code, err)
+		}
+	}
+	b.sold(0, payment.Settled) // an hour ago
+	want("one payment", "")
+	b.sold(1, payment.Settled)
+	want("two payments", "LIMIT_VELOCITY")
+	ahead = 3 * time.Hour
+	want("the clock is set forward", "LIMIT_VELOCITY")
+
+	b.started = time.Now().Add(20 * time.Hour)
+	dated := b.sold(2, payment.Provisional)
+	ahead = -time.Hour
+	want("and back", "LIMIT_VELOCITY")
+	ahead = 0
+	who := *b.self.Load()
+	who.cert.Body.VelocityMax, who.cert.Body.VelocityMs = 1, time.Minute.Milliseconds()
+	b.self.Store(&who)
+	want("one that is dated ahead", "LIMIT_VELOCITY")
+	dated.State, dated.Rev, dated.VerdictBytes = payment.Settled, dated.Rev+1, []byte{1}
+	b.change(&store.Change{Sale: &dated})
+	want("when it is decided", "")
+}
+
 // A customer's device keeps to the same limits at one till, and says so before
 // it signs anything.
 func TestACustomerLimitsWhatItPaysAtOneTill(t *testing.T) {

@@ -17,7 +17,7 @@ func wantDealings(t *testing.T, s *Store, what string, device preauth.ID, usd, e
 			t.Errorf("%s: %d %s out, want %d: %v", what, got, currency, want, err)
 		}
 	}
-	if got, err := s.CountWith(t.Context(), device, start.Add(-time.Millisecond), at(60)); err != nil || got != count {
+	if got, err := s.CountWith(t.Context(), device, start.Add(-time.Millisecond), at(60).Add(-time.Millisecond)); err != nil || got != count {
 		t.Errorf("%s: %d payments, want %d: %v", what, got, count, err)
 	}
 }
@@ -49,7 +49,7 @@ func TestDealingsOfATill(t *testing.T) {
 	sell(t, s, 4, ann, func(v *Sale, a *Ask) { v.State, a.Preauth, a.Counter = payment.Awaiting, preauth.ID{}, 0 })
 	sell(t, s, 5, ann, func(v *Sale, _ *Ask) { v.State, v.Policy = payment.Awaiting, RequireOnline })
 	wantDealings(t, s, "what the backend decides is no offline payment", ann, 36_00, 12_00, 3)
-	sell(t, s, 6, ann, func(_ *Sale, a *Ask) { a.StoredAt = at(60) })
+	sell(t, s, 6, ann, func(v *Sale, a *Ask) { v.VerdictBytes, a.StoredAt = []byte("verdict"), at(60) })
 	sell(t, s, 7, ann, func(_ *Sale, a *Ask) { a.StoredAt = start.Add(-time.Millisecond) })
 	wantDealings(t, s, "outside the time", ann, 60_00, 12_00, 3)
 
@@ -64,6 +64,10 @@ func TestDealingsOfATill(t *testing.T) {
 	commit(t, s, &Change{Sale: &v, Asks: []Ask{other, won}})
 	wantDealings(t, s, "another has paid", ann, 60_00, 12_00, 3)
 	wantDealings(t, s, "the other one", bob, 17_00, 0, 2)
+
+	// However far ahead the clock was, what nobody has decided counts as now.
+	sell(t, s, 9, bob, func(_ *Sale, a *Ask) { a.StoredAt = start.AddDate(1, 0, 0) })
+	wantDealings(t, s, "by a clock that was ahead", bob, 29_00, 0, 3)
 	sound(t, s)
 }
 
@@ -88,7 +92,6 @@ func TestDealingsOfACustomer(t *testing.T) {
 	pay(1, till, payment.Provisional)
 	pay(2, till, payment.Provisional, payment.Settled)
 	pay(3, kiosk)
-	pay(60, till)
 	asked := attempt(4)
 	commit(t, s, &Change{Attempts: []Attempt{asked}})
 	online := attempt(5)
@@ -96,7 +99,17 @@ func TestDealingsOfACustomer(t *testing.T) {
 	online = accepted(online, auth, 0)
 	online.Preauth, online.Charge = preauth.ID{}, true
 	commit(t, s, &Change{Attempts: []Attempt{online}})
-	wantDealings(t, s, "one till", till, 48_00, 0, 3)
+	wantDealings(t, s, "one till", till, 36_00, 0, 3)
 	wantDealings(t, s, "another", kiosk, 12_00, 0, 1)
+	pay(1000, kiosk)
+	wantDealings(t, s, "by a clock that was ahead", kiosk, 24_00, 0, 2)
+	ahead, err := s.Attempt(t.Context(), attempt(1000).Request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead = stepped(ahead, payment.Settled)
+	ahead.VerdictBytes = []byte("verdict")
+	commit(t, s, &Change{Attempts: []Attempt{ahead}})
+	wantDealings(t, s, "and the backend has decided", kiosk, 12_00, 0, 1)
 	sound(t, s)
 }
