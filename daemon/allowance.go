@@ -124,6 +124,11 @@ func (d *Device) allowances(ctx context.Context) (allowed, error) {
 
 // watchAllowances puts the end of what was allowed into the event log. It has
 // ended before that: whoever asks compares the times.
+//
+// Nothing is stored while it is open. Every payment that is made under it
+// stores the floor, so that a restart with the clock set back gives back only
+// time in which nothing was paid; and who can do that can as well switch the
+// device off meanwhile, which no floor counts.
 func (d *Device) watchAllowances(ctx context.Context) error {
 	for {
 		changed := d.changed.wait()

@@ -12,6 +12,7 @@ import (
 
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 
+	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
 	"github.com/vipaso/vipasod/syncer"
@@ -178,6 +179,55 @@ func TestAnEmergencyIsTimeBoxed(t *testing.T) {
 		}
 		_, err = c.Allow(t.Context(), allowing("third", emergency, time.Hour))
 		must(t, err)
+	})
+}
+
+// While something is allowed nothing is stored but its beginning and its end;
+// a payment under it stores how far its time has come.
+func TestAnOpenAllowanceCostsNoCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var back time.Duration
+		b := newBench(t, asTill, func(o *Options, p *papers) {
+			strict(o, p)
+			o.Limits = preauth.Limits{}
+			o.Wall = func() time.Time { return time.Now().Add(-back) }
+		})
+		must(t, b.Heard(t.Context(), time.Now()))
+		stop := b.runFor()
+		before := b.Counters().Commits
+		_, err := b.device(manager).Allow(t.Context(), allowing("first", emergency, 2*time.Hour))
+		must(t, err)
+		commits := func(what string, want int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := b.Counters().Commits - before; got != want {
+				t.Errorf("%s: %d commits, want %d", what, got, want)
+			}
+		}
+		commits("begun", 1)
+		pause(t.Context(), time.Hour)
+		commits("in an hour", 1)
+		b.sold(0, payment.Provisional)
+		commits("with a payment", 2)
+		stop()
+
+		// The clock is set back to the beginning: the hour stays used.
+		back = time.Hour
+		b.Device, err = New(t.Context(), b.opt)
+		must(t, err)
+		before = b.Counters().Commits
+		stop = b.runFor()
+		defer stop()
+		pause(t.Context(), time.Hour-time.Second)
+		if got := largest(statusOf(t, b)); got != "70.00" {
+			t.Errorf("just before its end: %s", got)
+		}
+		commits("over the restart, which tells of the clock", 1)
+		pause(t.Context(), time.Second)
+		if got := largest(statusOf(t, b)); got == "70.00" {
+			t.Errorf("after its end: %s", got)
+		}
+		commits("ended", 2)
 	})
 }
 
