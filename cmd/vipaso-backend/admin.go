@@ -12,7 +12,6 @@ import (
 	wiring "github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/money"
-	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
@@ -32,7 +31,7 @@ func adminCommand() *cobra.Command {
 		group("enroll-token", "Tokens for a device's key", a.enrollTokenCreate()),
 		group("device", "Enrolled devices", a.deviceList(), a.deviceRevoke()),
 		group("payment", "Payments", a.paymentShow()),
-		group("guarantee", "What the issuer pays if a pre-authorization is exhausted", a.guaranteeSet()),
+		group("guarantee", "What the issuer pays if a pre-authorization is exhausted", a.guaranteeShow(), a.guaranteeSet()),
 		group("limits", "What devices may do without a network", a.limitsShow(), a.limitsSet()),
 		group("issuer", "Keys that sign certificates and verdicts", a.issuerList(), a.issuerRotate()),
 		group("root", "The key that signs trust bundles", a.rootRotate()),
@@ -253,27 +252,4 @@ func (a *admin) enrollTokenCreate() *cobra.Command {
 	c.Flags().StringVar(&file, "jwk", "", "file with the device's public key as JWK")
 	c.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long it can be used")
 	return c
-}
-
-func (a *admin) guaranteeSet() *cobra.Command {
-	return &cobra.Command{
-		Use: "set AMOUNT CUR", Short: "Set it per till, for pre-authorizations issued from now on", Args: exactly(2),
-		Example: `  vipaso-backend admin --dir ./backend guarantee set 20.00 USD`,
-		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
-			amount, err := money.Parse(args[0], args[1])
-			if err != nil {
-				return err
-			}
-			if err := b.SetGuarantee(c.Context(), peerv1.Assurance_ASSURANCE_SOFTWARE, amount); err != nil {
-				return err
-			}
-			if p.json {
-				return p.object(map[string]string{
-					"assurance": "SOFTWARE", "guarantee": money.Format(amount.Minor, amount.Currency), "currency": amount.Currency,
-				})
-			}
-			_, err = fmt.Fprintf(p.w, "guarantee for SOFTWARE devices: %s per till\n", amount)
-			return err
-		}),
-	}
 }

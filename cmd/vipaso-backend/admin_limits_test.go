@@ -103,3 +103,32 @@ func TestLimitsOfAnEmergencyBelowThoseOfADay(t *testing.T) {
 		t.Errorf("with none: %d %s", exit, errs)
 	}
 }
+
+// What the issuer guarantees is shown for every currency that devices deal in,
+// also where nothing is, and for those that it was set for.
+func TestGuarantee(t *testing.T) {
+	s := serve(t, t.TempDir())
+	defer s.stop()
+	for _, amount := range [][2]string{{"20.00", "USD"}, {"300", "JPY"}} {
+		if exit, _, errs := s.admin("guarantee", "set", amount[0], amount[1]); exit != exitOK {
+			t.Errorf("%v: %d %s", amount, exit, errs)
+		}
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"guarantee", "show"}, "CUR  DEVICES   PER TILL\nUSD  SOFTWARE  20.00\nEUR  SOFTWARE  0.00\nGBP  SOFTWARE  0.00\nKES  SOFTWARE  0.00\nJPY  SOFTWARE  300\n"},
+		{[]string{"--json", "guarantee", "show"}, `{"assurance":"SOFTWARE","currency":"USD","guarantee":"20.00"}
+{"assurance":"SOFTWARE","currency":"EUR","guarantee":"0.00"}
+{"assurance":"SOFTWARE","currency":"GBP","guarantee":"0.00"}
+{"assurance":"SOFTWARE","currency":"KES","guarantee":"0.00"}
+{"assurance":"SOFTWARE","currency":"JPY","guarantee":"300"}
+`},
+		{[]string{"--json", "guarantee", "set", "0.00", "USD"}, `{"assurance":"SOFTWARE","currency":"USD","guarantee":"0.00"}` + "\n"},
+	} {
+		if exit, out, errs := s.admin(tt.args...); exit != exitOK || out != tt.want {
+			t.Errorf("%q: %d %s\n%s", tt.args, exit, errs, out)
+		}
+	}
+}

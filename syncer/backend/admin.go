@@ -6,15 +6,12 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-
-	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/ledger"
@@ -188,19 +185,6 @@ func (a Admin) Devices(ctx context.Context) (all []Device, err error) {
 // The error wraps ErrNotFound.
 func (a Admin) RevokeDevice(ctx context.Context, id preauth.ID) error {
 	return a.Store.Write(ctx, func(t Tx) error { return revoke(t, id, "OPERATOR", a.now()) })
-}
-
-// SetGuarantee sets what the issuer pays per till for pre-authorizations
-// issued from now on.
-//
-// The error wraps ErrInvalid or money.ErrCurrency.
-func (a Admin) SetGuarantee(ctx context.Context, by peerv1.Assurance, amount money.Amount) error {
-	if _, err := money.Digits(amount.Currency); err != nil {
-		return err
-	}
-	return a.Store.Write(ctx, func(t Tx) error {
-		return t.putSetting(guaranteeSetting(by, amount.Currency), strconv.FormatInt(amount.Minor, 10))
-	})
 }
 
 func newID() (preauth.ID, error) {
