@@ -64,7 +64,7 @@ var exits = []struct {
 	{backend.ErrInvalid, exitUsage, "see what the command takes, with an example, by adding --help to it"},
 	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
 	{errNoPayment, exitConflict, "find the id with `vipasoctl payments list` on the till or the customer's device, and hand in what waits there with `vipasoctl sync now`"},
-	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices"},
+	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices, `issuer list` keys"},
 	{backend.ErrIssuersFull, exitConflict, "wait until the first of them ends; `vipaso-backend admin --dir DIR issuer list` shows them"},
 	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
 	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},

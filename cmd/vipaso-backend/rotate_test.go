@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,4 +92,96 @@ func TestNoKeyIsAddedInVain(t *testing.T) {
 	if err != nil || len(keys) != 8 {
 		t.Errorf("keys: %v, %v", keys, err)
 	}
+}
+
+// A stolen key is taken back beside a running server, which goes on with
+// another one; nothing changes when that is said again.
+func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "b")
+	s := serve(t, dir)
+	defer func() { s.stop() }()
+	customer := s.create("customer_id", "customer", "create", "--name", "Ada")
+	first := s.newest("issuer")
+	for _, args := range [][]string{
+		{"issuer", "withdraw", first}, {"issuer", "withdraw", first[1:], "--reason", "r"}, {"issuer", "withdraw", "no key at all...", "--reason", "r"},
+	} {
+		if code, _, errs := s.admin(args...); code != exitUsage {
+			t.Errorf("%q: %d, %s", args, code, errs)
+		}
+	}
+	if code, _, errs := s.admin("issuer", "withdraw", "0123456789abcdef", "--reason", "r"); code != exitConflict || !strings.Contains(errs, "issuer list") {
+		t.Errorf("an unknown key: %d, %s", code, errs)
+	}
+	code, out, errs := s.admin("issuer", "withdraw", first, "--reason", "backup was stolen")
+	if code != exitOK || !strings.Contains(out, "backup was stolen") || !strings.Contains(out, "back it up") {
+		t.Fatalf("%d, %s%s", code, out, errs)
+	}
+	second := s.newest("issuer")
+	if again := s.create("signing_key_id", "issuer", "withdraw", first, "--reason", "again"); again != second {
+		t.Errorf("key %s signs, not %s", again, second)
+	}
+	for _, run := range []string{"running", "started again"} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		c := s.create("code", "enroll-code", "create", "--customer", customer)
+		got, err := s.tryEnroll(byCode(c, 2), c, key)
+		must(t, err)
+		trust, err := preauth.OpenTrust(preauth.PublicKey(got.RootKey), got.TrustBundle)
+		if err != nil || len(trust.Bundle.Body.Issuers) != 1 {
+			t.Fatalf("%s: %v, %v", run, trust.Bundle.Body, err)
+		}
+		cert, err := trust.GenuineDevice(got.DeviceCert)
+		if id := cert.KeyID(); err != nil || hex.EncodeToString(id[:]) != second {
+			t.Errorf("%s: issuer key %x, want %s: %v", run, id, second, err)
+		}
+		if run == "running" {
+			s.stop()
+			must(t, os.Remove(filepath.Join(dir, "issuer-key.pem")))
+			s = serve(t, dir)
+		}
+	}
+	waits := s.create("key_id", "issuer", "rotate")
+	if now := s.create("signing_key_id", "issuer", "withdraw", second, "--reason", "that one, too"); now != waits {
+		t.Errorf("key %s signs, not the one that waited, %s", now, waits)
+	}
+	_, out, _ = s.admin("issuer", "list")
+	for _, want := range []string{"withdrawn", "backup was stolen", "that one, too", "WHO"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	keys, err := filepath.Glob(filepath.Join(dir, "issuer-key*.pem"))
+	if err != nil || len(keys) != 2 {
+		t.Errorf("keys: %v, %v", keys, err)
+	}
+}
+
+func TestRootKeysAreListed(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "b"))
+	defer s.stop()
+	first := s.newest("root")
+	second := s.create("key_id", "root", "rotate")
+	if newest := s.newest("root"); newest != second {
+		t.Errorf("the newest is %s, not %s", newest, second)
+	}
+	_, out, _ := s.admin("root", "list")
+	for _, want := range []string{first, second, "signs", "handed over"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+// newest is the first key that a list names.
+func (s *site) newest(kind string) string {
+	s.t.Helper()
+	code, out, errs := s.admin(kind, "list", "--json")
+	line, _, _ := strings.Cut(out, "\n")
+	var k struct {
+		ID string `json:"key_id"`
+	}
+	if err := json.Unmarshal([]byte(line), &k); code != exitOK || err != nil {
+		s.t.Fatalf("%s list: %d, %s%s", kind, code, out, errs)
+	}
+	return k.ID
 }

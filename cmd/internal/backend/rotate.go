@@ -19,7 +19,8 @@ type Rotated struct {
 }
 
 // RotateIssuer makes another issuer key in dir, listed at once, that signs
-// after the overlap, also while a server runs.
+// after the overlap, also while a server runs. It replaces those that were to
+// begin later.
 //
 // The error wraps ErrDir, or is one of backend.Admin's.
 func RotateIssuer(ctx context.Context, dir string, books backend.Admin, overlap time.Duration) (Rotated, error) {
@@ -39,19 +40,30 @@ func RotateRoot(ctx context.Context, dir string, books backend.Admin) (Rotated, 
 	})
 }
 
-// rotate makes a key and has the books name it. A crash between leaves a file
-// that nothing names.
+// rotate makes a key and has the books name it.
 func rotate(dir, file string, name func(preauth.PublicKey) (time.Time, error)) (Rotated, error) {
-	public, path, err := addKey(dir, file)
+	var from time.Time
+	public, path, err := offer(dir, file, func(public preauth.PublicKey) (named bool, err error) {
+		from, err = name(public)
+		return err == nil, err
+	})
 	if err != nil {
 		return Rotated{}, err
 	}
-	from, err := name(public)
-	if errors.Is(err, backend.ErrCommit) {
-		return Rotated{}, err // the books may name it
-	}
-	if err != nil {
-		return Rotated{}, errors.Join(err, os.Remove(path))
-	}
 	return Rotated{Public: public, File: path, From: from}, nil
+}
+
+// offer makes a key, whose file is on disk before the books may name it, and
+// takes the file away again if they do not. A crash between leaves a file that
+// nothing names.
+func offer(dir, file string, name func(preauth.PublicKey) (named bool, err error)) (preauth.PublicKey, string, error) {
+	public, path, err := addKey(dir, file)
+	if err != nil {
+		return public, "", err
+	}
+	named, err := name(public)
+	if named || errors.Is(err, backend.ErrCommit) { // then the books may name it
+		return public, path, err
+	}
+	return public, path, errors.Join(err, os.Remove(path))
 }

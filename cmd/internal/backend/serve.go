@@ -175,7 +175,7 @@ func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 	if err != nil {
 		return backend.Admin{}, err
 	}
-	books := backend.Admin{Store: store}
+	books := backend.Admin{Store: store, By: operator()}
 	public, err := books.SigningIssuer(ctx)
 	if err == nil {
 		books.Issuer, err = findKey(dir, public)
