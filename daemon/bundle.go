@@ -98,13 +98,33 @@ func (who *self) with(t preauth.Trust, c *store.Change) store.Identity {
 	return id
 }
 
-// shares reports whether t is of the backend that who is enrolled at: one
-// root key leads to the other.
-func (who *self) shares(t preauth.Trust) bool {
+// disowned says that this device's own certificate is of an issuer key that its
+// bundle does not list, such as one that was withdrawn: whoever has that bundle
+// refuses it, until the backend has certified it anew. The error wraps
+// preauth.ErrIssuer.
+func (who *self) disowned() error {
+	if _, err := who.trust.GenuineDevice(who.DeviceCert); err != nil {
+		return fmt.Errorf("this device's certificate: %w", err)
+	}
+	return nil
+}
+
+// leadsTo reports whether the root key that who knows is that of t, or is
+// followed by it. An earlier root key does not count: whoever has come by one
+// could show bundles of their own by it.
+func (who *self) leadsTo(t preauth.Trust) bool {
 	if t.Root == who.RootKey {
 		return true
 	}
-	if _, err := preauth.OpenTrust(who.RootKey, t.Bundle.Bytes); err == nil {
+	_, err := preauth.OpenTrust(who.RootKey, t.Bundle.Bytes)
+	return err == nil
+}
+
+// shares reports whether t is of the backend that who is enrolled at: one
+// root key leads to the other. That t was opened by a root key which who knew
+// is for the caller to know.
+func (who *self) shares(t preauth.Trust) bool {
+	if who.leadsTo(t) {
 		return true
 	}
 	_, err := preauth.OpenTrust(t.Root, who.TrustBundle)

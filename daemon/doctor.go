@@ -141,6 +141,10 @@ func (d *Device) checkEnrollment(context.Context) finding {
 		reason, _ := reasonOf(err)
 		return failed(reason, "%v", err)
 	}
+	if err := who.disowned(); err != nil {
+		reason, _ := reasonOf(err)
+		return failed(reason, "%v", err)
+	}
 	return judgeCertificate(who.cert.Body, d.now())
 }
 

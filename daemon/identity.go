@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -59,7 +60,8 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	if err != nil {
 		return err
 	}
-	if before.Enrolled() && !before.shares(next.trust) {
+	another := !before.leadsTo(next.trust)
+	if before.Enrolled() && another {
 		if err := d.nothingUnsynced(ctx); err != nil {
 			return fmt.Errorf("%s is another backend than before: %w", e.URL, err)
 		}
@@ -69,7 +71,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 		Instruments: instrumentRows(got.Instruments), FloorLowered: d.clock.Hear(got.ServerTime), Call: e.call,
 		Events: []*paymentv1.Event{deviceEvent("ENROLLED", e.URL)},
 	}
-	if !before.shares(next.trust) {
+	if another {
 		c.VerdictsTo = new(int64) // another backend numbers otherwise
 		if err := d.endAll(ctx, c); err != nil {
 			return err
@@ -78,7 +80,7 @@ func (d *Device) Enroll(ctx context.Context, e Enrollment) error {
 	if err := d.become(ctx, id, c); err != nil {
 		return err
 	}
-	if !d.self.Load().same(before) {
+	if another || !d.self.Load().same(before) {
 		d.endSessions()
 	}
 	d.sync.Kick()
@@ -220,6 +222,7 @@ func (d *Device) Refreshed(ctx context.Context, r syncer.Refresh) error {
 	if err := d.markVoided(ctx, r.Voided, c); err != nil {
 		return err
 	}
+	d.signedAnew(ctx, r.Preauths, c)
 	id := who.Identity
 	if t := r.Trust; t.Epoch() > who.trust.Epoch() || t.Epoch() == who.trust.Epoch() && t.SignedAt().After(who.trust.SignedAt()) {
 		id = who.with(t, c)
@@ -274,6 +277,20 @@ func (d *Device) markVoided(ctx context.Context, voided []preauth.ID, c *store.C
 		c.Events = append(c.Events, preauthEvent(id, preauth.Voided))
 	}
 	return nil
+}
+
+// signedAnew adds certificates of known pre-authorizations to the change that
+// have another signature, and say the same.
+func (d *Device) signedAnew(ctx context.Context, certs []preauth.PreauthCert, c *store.Change) {
+	for _, cert := range certs {
+		a, err := d.store.Authorization(ctx, preauth.ID(cert.Body.PreauthId))
+		if err != nil || a.Cert.Hash != cert.Hash || bytes.Equal(a.Cert.Bytes, cert.Bytes) {
+			continue
+		}
+		a.Cert = cert
+		c.Put = append(c.Put, a)
+		d.log.Info("pre-authorization signed by another key", "pre-authorization", a.ID().String(), "key", fmt.Sprintf("%x", cert.KeyID()))
+	}
 }
 
 func (d *Device) instrumentsDiffer(ctx context.Context, rows []store.Instrument) bool {

@@ -77,6 +77,7 @@ func (d *Device) obstacles(ctx context.Context, amount money.Amount) ([]error, e
 	if err != nil {
 		return found, nil // nothing else can be judged
 	}
+	note(who.disowned())
 	e, err := d.exposure(ctx, who)
 	if err != nil {
 		return nil, err

@@ -86,6 +86,9 @@ type Refresh struct {
 	Trust       preauth.Trust
 	Instruments []Instrument
 	Voided      []preauth.ID // pre-authorizations of this device
+	// Preauths are certificates of this device that Trust's issuers signed in
+	// place of one that is withdrawn. They say what they said before.
+	Preauths []preauth.PreauthCert
 	// VerdictsTo is how far changed verdicts were read; all up to there have
 	// been judged but those on Unjudged, which met a payment.ErrState and are
 	// to be handed in again so that people see them.

@@ -83,6 +83,14 @@ func (s *Syncer) readRefresh(ctx context.Context, creds Credentials, resp *backe
 		}
 		r.Voided = append(r.Voided, id)
 	}
+	for _, b := range resp.PreauthCerts {
+		c, err := r.Trust.GenuinePreauth(b)
+		if err != nil { // it must not keep the bundle from the device
+			s.log.WarnContext(ctx, "pre-authorization not taken anew", "error", err)
+			continue
+		}
+		r.Preauths = append(r.Preauths, c)
+	}
 	r.ServerTime, err = timeOf(resp)
 	return r, err
 }
