@@ -58,15 +58,17 @@ func (c *crowd) drop(n candidate) {
 }
 
 // next returns who is to be dialled next of those for whom free says so: the
-// strongest. After a dial that failed it is who waits longest, or strong
-// advertisements with nobody behind them would keep a customer waiting for
-// ever.
-func (c *crowd) next(now time.Time, free func(link.EID) bool) (best candidate, ok bool) {
+// strongest. After a dial that failed, or a session in vain, it is who waits
+// longest, or strong advertisements with nobody behind them who pays would
+// keep a customer waiting for ever.
+func (c *crowd) next(now time.Time, free func(candidate) (ok, vain bool)) (best candidate, ok bool) {
 	for _, o := range c.all {
-		if !c.wants(o.Beacon) || now.Sub(o.last) >= freshFor || !free(o.EID) {
+		may, vain := free(o)
+		if !c.wants(o.Beacon) || now.Sub(o.last) >= freshFor || !may {
 			continue
 		}
-		if !ok || c.failed && o.first.Before(best.first) || !c.failed && o.RSSI > best.RSSI {
+		fair := c.failed || vain
+		if !ok || fair && o.first.Before(best.first) || !fair && o.RSSI > best.RSSI {
 			best, ok = o, true
 		}
 	}
@@ -93,7 +95,7 @@ func (t *till) watch(ctx context.Context, ear *ear, wake <-chan struct{}, c *cro
 	}()
 	for looking.Err() == nil {
 		now := time.Now()
-		best, ok := c.next(now, t.free)
+		best, ok := c.next(now, t.ripe)
 		switch {
 		case !ok:
 			t.hear(looking, ear, c, time.Time{})
@@ -140,7 +142,7 @@ func (t *till) dial(ctx context.Context, ear *ear, c *crowd, to candidate, sessi
 		defer cancel()
 		for {
 			var until time.Time
-			if _, waits := c.next(time.Now(), t.free); waits {
+			if _, waits := c.next(time.Now(), t.ripe); waits {
 				until = brief
 			}
 			if !t.hear(dialCtx, ear, c, until) {
@@ -162,31 +164,42 @@ func (t *till) dial(ctx context.Context, ear *ear, c *crowd, to candidate, sessi
 	})
 }
 
-// free reports whether an advertisement could be dialled: there is a link
-// left, and it has none and was not dialled a moment ago.
+// free reports whether an advertisement has no link, and is not to be left
+// alone.
 func (t *till) free(eid link.EID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, linked := t.payers[eid]
-	at, dialled := t.dialled[eid]
-	return !linked && !(dialled && time.Since(at) <= redialAfter) && len(t.payers) < linksMax
+	return !linked && t.dials.free(eid, time.Now())
+}
+
+// ripe reports whether a candidate may be dialled now, with a link that is
+// left, and whether the last session was in vain.
+func (t *till) ripe(c candidate) (ok, vain bool) {
+	free := t.free(c.EID)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return free && len(t.payers) < linksMax && t.dials.ripe(c, time.Now()), t.dials.vain > 0
 }
 
 // reserve takes one of few links for an advertisement.
 func (t *till) reserve(eid link.EID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for e, at := range t.dialled {
-		if time.Since(at) > redialAfter {
-			delete(t.dialled, e)
-		}
-	}
-	t.dialled[eid], t.payers[eid] = time.Now(), nil
+	t.dials.begin(eid, time.Now())
+	t.payers[eid] = nil
 }
 
 // release gives a link back.
 func (t *till) release(eid link.EID) {
 	t.mu.Lock()
 	delete(t.payers, eid)
+	t.mu.Unlock()
+}
+
+// concluded notes how the session with an advertisement ended.
+func (t *till) concluded(eid link.EID, vain bool, err error) {
+	t.mu.Lock()
+	t.dials.ended(eid, vain, err, time.Now())
 	t.mu.Unlock()
 }

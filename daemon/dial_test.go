@@ -103,6 +103,7 @@ func (r *mast) wantDials(t *testing.T, want ...string) {
 func TestTheStrongestIsDialledFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newMast()
+		r.silent = true
 		defer r.looking(t)()
 		r.hears(t, 0, 3)
 		r.hears(t, 100*time.Millisecond, 1, 3, 2)
@@ -184,7 +185,7 @@ func TestFourAtATime(t *testing.T) {
 func TestTheCrowdIsBounded(t *testing.T) {
 	var c crowd
 	c.open = true
-	free := func(link.EID) bool { return true }
+	free := func(candidate) (ok, vain bool) { return true, false }
 	now := time.Now()
 	for n := range 3 * crowdMax {
 		b, err := link.DecodeBeacon(phone(n).ServiceData)

@@ -37,6 +37,7 @@ type merchant struct {
 	timers  map[preauth.Hash]*time.Timer
 	parting *time.Timer // ends the wait for the till's bundle, nil before it
 	closing bool        // nothing more is expected of the till
+	dealt   bool        // a request was shown, or an answer sent again
 }
 
 // readValue is the value of the read characteristic.
@@ -205,7 +206,9 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 	if m.parting != nil {
 		m.parting.Stop()
 	}
-	w.rotate = len(w.sessions) == 0
+	// Who is asked for nothing keeps the identifier: with a new one it would
+	// be dialled anew by a till that cannot deal with it.
+	w.rotate = w.rotate || m.dealt
 	w.mu.Unlock()
 	ctx = context.WithoutCancel(ctx) // what was lost with a stop is stored, too
 	w.lose(ctx, mine)
@@ -266,7 +269,7 @@ func (w *wallet) attach(request preauth.Hash, m *merchant, limit time.Duration) 
 	if _, there := w.sessions[m]; !there {
 		return // ended meanwhile
 	}
-	w.byRequest[request] = m
+	w.byRequest[request], m.dealt = m, true
 	w.wait(request, m, limit)
 }
 

@@ -46,8 +46,9 @@ type payer struct {
 // serve runs one session with a customer, from handshake to the end of the
 // link.
 func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link.EID) {
-	p := t.shakeHands(ctx, l, s)
-	if p == nil {
+	p, err := t.shakeHands(ctx, l, s)
+	if err != nil {
+		t.concluded(eid, true, err)
 		return
 	}
 	back, owes := t.givenBack(ctx, p)
@@ -80,12 +81,12 @@ func (p *payer) replaces(old *payer) bool {
 	return old.opened.Before(p.opened) && string(old.cert.Body.DeviceId) == string(p.cert.Body.DeviceId)
 }
 
-// shakeHands returns the session, or nil if there is none.
-func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *payer {
+// shakeHands returns the session, or why there is none.
+func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) (*payer, error) {
 	who, err := t.d.enrolled()
 	if err != nil {
 		l.Close("not enrolled")
-		return nil
+		return nil, err
 	}
 	p := &payer{as: who, opened: time.Now(), unfinished: make(map[preauth.ID]bool), answered: make(map[preauth.Hash]bool)}
 	rand.Read(p.nonce[:])
@@ -98,11 +99,11 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 			t.incompatible(ctx, err)
 		}
 		l.Close("handshake")
-		return nil
+		return nil, err
 	}
 	if p.cert, err = who.trust.DeviceCert(sess.PeerCert(), peerv1.Role_ROLE_CUSTOMER, t.d.now()); err != nil {
 		sess.Close(secure.CloseDone)
-		return nil
+		return nil, err
 	}
 	for _, u := range sess.Unfinished() {
 		if id, err := preauth.IDFrom(u); err == nil {
@@ -113,7 +114,7 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) *pa
 	if len(p.unfinished) > 0 {
 		time.AfterFunc(resendLimit, p.nudge.fire)
 	}
-	return p
+	return p, nil
 }
 
 // incompatible tells whoever waits for a payment that somebody near could not
@@ -228,14 +229,17 @@ func requestBody(s store.Sale, p *payer, left time.Duration) *peerv1.Request {
 // what it was sent: nothing is owed to it any more.
 func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
 	t.d.refused.note(err)
-	t.release(eid)
+	vain := true
 	t.mu.Lock()
 	for h, q := range t.byRequest {
 		if q == p {
 			delete(t.byRequest, h)
+			vain = false
 		}
 	}
 	t.mu.Unlock()
+	t.concluded(eid, vain, err)
+	t.release(eid)
 	var said *secure.PeerError
 	if errors.As(err, &said) && said.Alert == 0 && said.Close == secure.CloseDone {
 		t.delivered(p)

@@ -15,7 +15,6 @@ import (
 
 const (
 	linksMax     = 4                   // customers connected at a time
-	redialAfter  = 5 * time.Second     // before the same advertisement is dialled again
 	adapterPause = time.Second         // after the radio failed
 	idleAfter    = 15 * time.Second    // twice that, and a session with nothing to wait for is ended
 	asksMax      = 16                  // requests of one payment to one customer
@@ -32,7 +31,7 @@ type till struct {
 	mu        sync.Mutex
 	payers    map[link.EID]*payer     // nil while a link is dialled or shakes hands
 	byRequest map[preauth.Hash]*payer // the session a request was made for
-	dialled   map[link.EID]time.Time
+	dials     dials
 	acked     map[preauth.Hash]bool // outcomes that their customer has stored
 	timer     timer
 	progress  progress
@@ -42,8 +41,8 @@ type till struct {
 func newTill(d *Device) *till {
 	return &till{
 		d: d, payers: make(map[link.EID]*payer),
-		byRequest: make(map[preauth.Hash]*payer), dialled: make(map[link.EID]time.Time),
-		acked: make(map[preauth.Hash]bool),
+		byRequest: make(map[preauth.Hash]*payer),
+		acked:     make(map[preauth.Hash]bool),
 	}
 }
 
@@ -207,7 +206,7 @@ func (a aim) wants(b link.Beacon) bool {
 // forgetDials lets a new payment dial everybody again.
 func (t *till) forgetDials() {
 	t.mu.Lock()
-	clear(t.dialled)
+	t.dials = dials{}
 	t.mu.Unlock()
 	t.wake.fire()
 }
