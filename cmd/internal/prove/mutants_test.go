@@ -17,6 +17,7 @@ func mutants() []Mutant {
 	all = append(all, limitMutants()...)
 	all = append(all, trustMutants()...)
 	all = append(all, reversalMutants()...)
+	all = append(all, dialMutants()...)
 	return all
 }
 
