@@ -30,6 +30,7 @@ type acceptance struct {
 	tip        int64
 	instrument preauth.ID
 	delegated  bool
+	epoch      uint64 // of the till's trust bundle, as it announced it
 }
 
 // accept stores a voucher, or a Charge, for a request and sends it. It
@@ -113,9 +114,11 @@ func (d *Device) promise(ctx context.Context, a store.Attempt, q acceptance) (st
 	if err != nil {
 		return a, err
 	}
-	if d.wallet.merchantOf(a.Request) == nil {
+	m := d.wallet.merchantOf(a.Request)
+	if m == nil {
 		return a, fmt.Errorf("the till is out of reach: %w", link.ErrLost)
 	}
+	q.epoch = m.sess.PeerEpoch()
 	if !a.Online {
 		d.bind(ctx, who, r, ins, q.tip)
 	}
@@ -153,7 +156,7 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 		return a, payment.Effects{}, err
 	}
 	charge := auth.Cert.Zero()
-	guaranteed, err := d.guaranteedAt(ctx, auth, a.Business, a.Amount+q.tip)
+	guaranteed, err := d.guaranteedAt(ctx, who.trust.TillBundleAge(q.epoch, d.now()), auth, a.Business, a.Amount+q.tip)
 	if err != nil {
 		return a, payment.Effects{}, err
 	}
@@ -169,18 +172,15 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 	})
 }
 
-// guaranteedAt is what the issuer pays a till of total in any case, as the till
-// will count it: everything if the funds were set aside for this request, else
-// what earlier vouchers to this till have left of the guarantee.
-func (d *Device) guaranteedAt(ctx context.Context, auth preauth.Authorization, till preauth.ID, total int64) (int64, error) {
+// guaranteedAt is what the issuer pays a till of total in any case, by the
+// till's own rule, whose bundle is taken to be of that age: who sees both
+// screens reads one number.
+func (d *Device) guaranteedAt(ctx context.Context, bundleAge time.Duration, auth preauth.Authorization, till preauth.ID, total int64) (int64, error) {
 	if auth.Cert.Zero() {
 		return 0, nil
 	}
-	if len(auth.Cert.Body.BoundTo) > 0 {
-		return total, nil
-	}
 	used, err := d.store.GuaranteedAt(ctx, auth.ID(), till)
-	return min(total, max(0, auth.Cert.Body.Guarantee-used)), err
+	return preauth.Guaranteed(auth.Cert, total, used, bundleAge), err
 }
 
 // draw signs a voucher on the pre-authorization that fits, or, if there is

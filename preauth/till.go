@@ -109,7 +109,7 @@ func (t Till) CheckVoucher(voucher, cert []byte) (Accepted, error) {
 	if err := t.Exposure.Check(v.Body.Currency, ok.Total); err != nil {
 		return Accepted{}, err
 	}
-	ok.Guaranteed = t.guaranteed(c, ok.Total)
+	ok.Guaranteed = Guaranteed(c, ok.Total, t.Guaranteed(ID(c.Body.PreauthId)), t.Now.Sub(t.Trust.SignedAt()))
 	ok.AtRisk = ok.Total - ok.Guaranteed
 	return ok, nil
 }
@@ -223,20 +223,6 @@ func (t Till) checkOpen(PreauthCert, Voucher) error {
 		return ErrCancelled
 	}
 	return nil
-}
-
-// guaranteed is what the issuer pays of total in any case: all of it if the
-// funds were set aside for this very request, else what this till's earlier
-// vouchers left of the guarantee. A till that does not know what was revoked
-// of late counts on nothing.
-func (t Till) guaranteed(c PreauthCert, total int64) int64 {
-	if t.Now.Sub(t.Trust.SignedAt()) > BundleMaxAge {
-		return 0
-	}
-	if len(c.Body.BoundTo) != 0 {
-		return total
-	}
-	return min(total, max(0, c.Body.Guarantee-t.Guaranteed(ID(c.Body.PreauthId))))
 }
 
 // CheckCharge judges a customer's Charge: signed by the device of the

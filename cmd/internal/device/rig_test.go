@@ -74,17 +74,16 @@ func play(t *testing.T, test func(*testing.T, *rig)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newRig(t)) })
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB) *rig { return newRigOf(t, backend.Options{}) }
+
+// newRigOf is newRig with a backend that is set up by o.
+func newRigOf(t testing.TB, o backend.Options) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), port: bufconn.Listen(wire), air: sim.NewAir(1, sim.Conditions{})}
 	t.Cleanup(func() { _ = r.air.Close() })
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- backend.Serve(ctx, backend.Options{
-			Dir: filepath.Join(r.dir, "backend"), Listener: r.port,
-			Ready: func(net.Addr) { close(ready) },
-		})
-	}()
+	o.Dir, o.Listener, o.Ready = filepath.Join(r.dir, "backend"), r.port, func(net.Addr) { close(ready) }
+	go func() { done <- backend.Serve(ctx, o) }()
 	t.Cleanup(func() {
 		cancel()
 		<-done
