@@ -8,6 +8,9 @@ import "time"
 // bundle older than BundleMaxAge it is nothing: what was revoked of late is not
 // known there. Amounts are in minor units.
 //
+// It holds for each voucher if the backend gets the claims in the order in
+// which the till stored them; in any other order for their sum.
+//
 // The till and the customer's device both go by this, so that they say the
 // same: the till by the age of its bundle, the customer by TillBundleAge.
 func Guaranteed(c PreauthCert, total, used int64, bundleAge time.Duration) int64 {

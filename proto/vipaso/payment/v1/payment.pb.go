@@ -436,7 +436,9 @@ type Payment struct {
 	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
 	// Amount plus tip.
 	Total string `protobuf:"bytes,9,opt,name=total,proto3" json:"total,omitempty"`
-	// What the issuer pays in any case.
+	// What the issuer pays in any case. Whoever hands claims in in another order
+	// than the till stored them can move it from one payment to another of the
+	// same pre-authorization at the same till; their sum stays.
 	Guaranteed string `protobuf:"bytes,10,opt,name=guaranteed,proto3" json:"guaranteed,omitempty"`
 	// Total minus guaranteed.
 	AtRisk string `protobuf:"bytes,11,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
@@ -827,7 +829,7 @@ type PaymentSuccessful struct {
 	Currency string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
 	// PROVISIONAL offline, SETTLED online.
 	Finality Finality `protobuf:"varint,5,opt,name=finality,proto3,enum=vipaso.payment.v1.Finality" json:"finality,omitempty"`
-	// What the issuer pays in any case.
+	// What the issuer pays in any case, as in Payment.
 	Guaranteed string `protobuf:"bytes,6,opt,name=guaranteed,proto3" json:"guaranteed,omitempty"`
 	// The rest.
 	AtRisk string `protobuf:"bytes,7,opt,name=at_risk,json=atRisk,proto3" json:"at_risk,omitempty"`
