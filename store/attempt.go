@@ -117,8 +117,9 @@ func (t *tx) rebookAttempt(old attemptBefore, a *Attempt) error {
 const (
 	queryAttempt    = `SELECT ` + attemptColumns + ` FROM attempts WHERE request = ?`
 	queryAttemptsOf = `SELECT ` + attemptColumns + ` FROM attempts WHERE payment = ? ORDER BY n DESC`
+	// The index is of those that wait for the backend, too.
 	queryUnfinished = `SELECT ` + attemptColumns + ` FROM attempts
-		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND created_at >= 0 ORDER BY created_at`
+		WHERE state IN ('REQUESTED', 'AUTHORIZED', 'PROVISIONAL') AND state <> 'PROVISIONAL' AND created_at >= 0 ORDER BY created_at`
 	queryHeld = `SELECT ` + attemptColumns + ` FROM attempts
 		WHERE state IN ('AUTHORIZED', 'PROVISIONAL', 'REJECTED') AND settle_by > 0 AND settle_by < ? ORDER BY settle_by`
 	queryGuaranteedAt = `SELECT coalesce(sum(guaranteed), 0) FROM attempts WHERE preauth = ? AND business = ? AND guaranteed > 0`
@@ -140,8 +141,9 @@ func (s *Store) AttemptsOf(ctx context.Context, paymentID preauth.ID) ([]Attempt
 	return s.attempts(ctx, queryAttemptsOf, fixed(paymentID))
 }
 
-// UnfinishedAttempts returns the attempts that are REQUESTED, AUTHORIZED or
-// PROVISIONAL, oldest first.
+// UnfinishedAttempts returns the attempts that a person or a till has yet to
+// answer, REQUESTED or AUTHORIZED, oldest first. Those that are PROVISIONAL
+// wait for nobody near, and after a day offline there may be a thousand.
 func (s *Store) UnfinishedAttempts(ctx context.Context) ([]Attempt, error) {
 	return s.attempts(ctx, queryUnfinished)
 }
