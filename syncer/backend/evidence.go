@@ -10,23 +10,24 @@ import (
 
 // note keeps a voucher, cancelled or not, and looks at its place among the
 // others: two at one counter prove a double spend, a broken chain is only
-// odd.
-func (s *Server) note(t Tx, h hold, it handed, at time.Time) error {
+// odd. It reports false if the voucher was kept before.
+func (s *Server) note(t Tx, h hold, it handed, at time.Time) (bool, error) {
 	v := seenVoucher{
 		hash: it.voucher.Hash, preauth: h.id, counter: it.voucher.Body.Counter,
 		prev: preauth.Hash(it.voucher.Body.PrevHash), request: it.request.Hash, bytes: it.voucher.Bytes,
 	}
-	if err := t.putVoucher(v); err != nil {
-		return err
+	fresh, err := t.putVoucher(v)
+	if err != nil || !fresh {
+		return false, err
 	}
 	same, err := t.vouchersAt(h.id, v.counter)
 	if err != nil {
-		return err
+		return true, err
 	}
 	if len(same) > 1 {
-		return s.prove(t, h, sameCounter, v.counter, [][]byte{h.cert, same[0].bytes, same[1].bytes}, at)
+		return true, s.prove(t, h, sameCounter, v.counter, [][]byte{h.cert, same[0].bytes, same[1].bytes}, at)
 	}
-	return s.chain(t, h, it.cert.Hash, v, at)
+	return true, s.chain(t, h, it.cert.Hash, v, at)
 }
 
 // chain compares a voucher with its neighbours, if they are known.
@@ -61,13 +62,27 @@ func (s *Server) chain(t Tx, h hold, cert preauth.Hash, v seenVoucher, at time.T
 	return t.remark(chainBroken, v.request, v.hash, v.bytes, at)
 }
 
+// summed is the largest limit, in minor units, for which SQLite's sums of
+// totals that are about as large stay within 64 bits.
+const summed = 1 << 40
+
 // provenOver keeps the vouchers of a pre-authorization that no Cancel ended, if
 // they sum above its limit. Whether they were paid, refused or came late does
 // not matter: a device counts each of them against the limit until it holds a
 // Cancel, so no honest one signs them, and a double spender gains nothing by
 // having them handed in late. A Cancel that came too late to reverse a payment
 // still speaks for the customer.
-func (s *Server) provenOver(t Tx, h hold, at time.Time) error {
+//
+// An honest device gives no reason to look into its vouchers, of which there
+// may be a thousand: newest, which is kept already, and all before it are
+// within the limit even if no Cancel counts.
+func (s *Server) provenOver(t Tx, h hold, newest preauth.Voucher, at time.Time) error {
+	if h.limit <= summed {
+		others, err := t.promisedAtMost(h.id, newest.Hash, h.limit)
+		if err != nil || newest.Body.Amount+newest.Body.Tip <= h.limit-others {
+			return err
+		}
+	}
 	all, err := t.uncancelled(h.id)
 	if err != nil {
 		return err

@@ -37,6 +37,27 @@ func TestCollusionCostsTheIssuerNoMoreThanTheReserve(t *testing.T) {
 	}
 }
 
+// What the issuer pays one till is no other till's loss, and is counted over
+// all that the till claims.
+func TestTheGuaranteeIsForEachTill(t *testing.T) {
+	s := newStreet(t)
+	s.guarantee(10_00)
+	w := s.phone.preauthorize(s.card, 20_00)
+	for _, one := range []struct {
+		till *party
+		want says
+	}{
+		{s.till, settled(16_00)},
+		{s.till, says{"SETTLED", 14_00, 2_00, ""}}, // 4.00 were left, and 10.00 are guaranteed
+		{s.other, says{"SETTLED", 10_00, 6_00, ""}},
+		{s.till, exhausted(16_00)},
+		{s.other, exhausted(16_00)},
+	} {
+		w.left = 20_00
+		one.till.expect(w.sale(one.till, 16_00).claim(), one.want)
+	}
+}
+
 func (s *street) preauthorizeOne() error {
 	_, err := s.phone.calls.PreAuthorize(s.ctx, &backendv1.PreAuthorizeRequest{
 		RequestId: randomID(s.t), InstrumentId: s.card[:], Amount: 1, Currency: "USD",

@@ -106,10 +106,7 @@ func (t Tx) held(h hold) (int64, error) {
 
 // books returns a pre-authorization with its claims, as the ledger sees it.
 func (t Tx) books(h hold) (ledger.Hold, error) {
-	b := ledger.Hold{
-		Preauth: h.id, Instrument: h.instrument, Currency: h.currency, Limit: h.limit, Guarantee: h.guarantee,
-		BoundTo: h.boundTo, SettleBy: h.settleBy, Closed: !h.closed.IsZero(),
-	}
+	b := bookOf(h)
 	err := t.each(`SELECT c.request_hash, r.till_id, r.business_id, c.amount + c.tip, v.paid, v.guaranteed, v.outcome, v.reason
 		FROM claims c JOIN requests r ON r.hash = c.request_hash JOIN verdicts v ON v.seq = r.verdict_seq
 		WHERE c.preauth_id = ? ORDER BY c.seq`, []any{h.id[:]}, func(row func(...any) error) error {
@@ -124,4 +121,31 @@ func (t Tx) books(h hold) (ledger.Hold, error) {
 	held, err := t.held(h)
 	b.Released = h.limit - b.Paid() - held
 	return b, err
+}
+
+// booksFor returns a pre-authorization as the ledger sees it when a further
+// claim of a till arrives: all that is not held is gone, and one claim stands
+// for all of that till before, which took of the guarantee what they did.
+// There may be a thousand, and a new one changes none of them.
+func (t Tx) booksFor(h hold, till preauth.ID) (ledger.Hold, error) {
+	b := bookOf(h)
+	held, err := t.held(h)
+	b.Released = h.limit - held
+	if err != nil || h.guarantee == 0 {
+		return b, err
+	}
+	before := ledger.Claim{Till: till, Outcome: ledger.Settled}
+	_, err = t.one(`SELECT coalesce(sum(v.guaranteed), 0)
+		FROM claims c JOIN requests r ON r.hash = c.request_hash JOIN verdicts v ON v.seq = r.verdict_seq
+		WHERE c.preauth_id = ? AND r.till_id = ?`, []any{h.id[:], till[:]}, &before.Guaranteed)
+	b.Claims = []ledger.Claim{before}
+	return b, err
+}
+
+// bookOf is a pre-authorization without its claims.
+func bookOf(h hold) ledger.Hold {
+	return ledger.Hold{
+		Preauth: h.id, Instrument: h.instrument, Currency: h.currency, Limit: h.limit, Guarantee: h.guarantee,
+		BoundTo: h.boundTo, SettleBy: h.settleBy, Closed: !h.closed.IsZero(),
+	}
 }

@@ -52,15 +52,17 @@ func (s *Server) settleVoucher(t Tx, it handed, at time.Time) (string, error) {
 }
 
 // consider keeps a voucher and what it says of others. The Cancels it repeats
-// count before it is held against the limit.
+// count before it is held against the limit. One that comes again adds nothing
+// to what was signed.
 func (s *Server) consider(t Tx, h hold, it handed, at time.Time) error {
-	if err := s.note(t, h, it, at); err != nil {
+	fresh, err := s.note(t, h, it, at)
+	if err != nil {
 		return err
 	}
-	if err := s.release(t, it.released, at); err != nil {
+	if err := s.release(t, it.released, at); err != nil || !fresh {
 		return err
 	}
-	return s.provenOver(t, h, at)
+	return s.provenOver(t, h, it.voucher, at)
 }
 
 // claimed reports whether a request has been claimed before. With the same
@@ -102,7 +104,7 @@ func (s *Server) claimVoucher(t Tx, r request, h hold, it handed, customer preau
 	if err := s.closeDue(t, &h, at); err != nil {
 		return err
 	}
-	before, err := t.books(h)
+	before, err := t.booksFor(h, r.till)
 	if err != nil {
 		return err
 	}

@@ -331,6 +331,21 @@ func TestOverspendingIsProven(t *testing.T) {
 	}
 }
 
+// Of two vouchers for one Request only one is paid, and both were signed.
+func TestOverspendingBesideATwinIsProven(t *testing.T) {
+	s := newStreet(t)
+	w := s.phone.preauthorize(s.card, 50_00)
+	d := s.till.ask(20_00)
+	twin := &deal{till: s.till, request: d.request}
+	s.till.expect(w.pay(d, 0).take().claim(), settled(20_00))
+	s.till.expect(w.pay(twin, 0).take().claim(), says{outcome: "UNJUDGED", reason: "CLAIM_CONFLICT"})
+	s.count(t, "evidence", `SELECT count(*) FROM evidence`, 0)
+	s.till.expect(w.sale(s.till, 20_00).claim(), settled(20_00))
+	if kind, objects := s.evidence(t); kind != overLimit || len(objects) != 4 {
+		t.Errorf("evidence is %s with %d objects", kind, len(objects))
+	}
+}
+
 func TestBrokenChainIsRemarked(t *testing.T) {
 	s := newStreet(t)
 	w := s.phone.preauthorize(s.card, 100_00)
