@@ -27,7 +27,7 @@ SEEDS ?= 100
 FROM  ?= 1
 WHOLE ?= false
 MUTANTS ?= all
-OFFLINE ?= 100
+OFFLINE ?= 1000
 # Where the proofs leave what they found, for make reliability.
 OUT     ?= $(CURDIR)/out
 DEMO  ?=
@@ -55,7 +55,7 @@ race: prerequisites ## run the tests under the race detector
 	$(GO) test -race -timeout 20m -skip '^TestAttacks$$' $(RACE)
 
 .PHONY: test-ble
-test-ble: prerequisites ## run the Bluetooth tests in a small virtual machine; BLE_RUN=Race runs those that match
+test-ble: prerequisites ## run the Bluetooth tests in small virtual machines; BLE_RUN=Race runs those that match
 	@tools/test-ble.sh "$(GO)"
 
 .PHONY: check

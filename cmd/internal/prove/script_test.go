@@ -33,7 +33,13 @@ type script struct {
 // tills were paid.
 func play(t *testing.T, cast uint64, do func(s *script)) (luna, sol int64) {
 	t.Helper()
-	r := theStage.run(cast, func(w *world) error {
+	return playOn(t, theStage, cast, do)
+}
+
+// playOn is play on a stage of its own.
+func playOn(t *testing.T, stage *Stage, cast uint64, do func(s *script)) (luna, sol int64) {
+	t.Helper()
+	r := stage.run(cast, func(w *world) error {
 		w.quiet = true
 		s := &script{t, w, store.ForceOffline}
 		do(s)

@@ -26,7 +26,7 @@ var theStage *Stage
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	s, err := NewStage(memoryDir())
+	s, err := NewStage(memoryDir(), 0)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -51,14 +51,15 @@ type Stage struct {
 }
 
 // NewStage sets the stage in a directory of its own below dir, which should
-// be in memory. Close removes it.
-func NewStage(dir string) (*Stage, error) {
+// be in memory. stored is how many payments not settled yet the operator lets
+// devices have, 0 for as many as if nobody had said so. Close removes it.
+func NewStage(dir string, stored uint32) (*Stage, error) {
 	at, err := os.MkdirTemp(dir, "prove-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Stage{dir: at}
-	if err := s.build(context.Background()); err != nil {
+	if err := s.build(context.Background(), stored); err != nil {
 		return nil, errors.Join(fmt.Errorf("stage: %w", err), s.Close())
 	}
 	return s, nil
@@ -67,7 +68,7 @@ func NewStage(dir string) (*Stage, error) {
 // Close removes the stage and what runs have left there.
 func (s *Stage) Close() error { return os.RemoveAll(s.dir) }
 
-func (s *Stage) build(ctx context.Context) error {
+func (s *Stage) build(ctx context.Context, stored uint32) error {
 	if err := s.makeKeys(); err != nil {
 		return err
 	}
@@ -83,6 +84,11 @@ func (s *Stage) build(ctx context.Context) error {
 		return errors.Join(err, books.Close())
 	}
 	admin := backend.Admin{Store: books, Issuer: s.authority.Issuer, Now: now, NewID: newID}
+	if stored > 0 {
+		if err := admin.SetLimits(ctx, "", func(all *peerv1.DeviceCert, _ *peerv1.Cap) { all.StoredCountMax = stored }); err != nil {
+			return errors.Join(err, books.Close())
+		}
+	}
 	for _, who := range []struct {
 		name string
 		role peerv1.Role

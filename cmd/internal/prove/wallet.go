@@ -51,7 +51,7 @@ func (c *wallet) start() error {
 	}
 	open, err := c.st.UnfinishedAttempts(ctx)
 	for _, a := range open {
-		if err == nil && a.State != payment.Provisional {
+		if err == nil {
 			err = c.step(a.Request, payment.CustomerInput{Event: payment.LinkLost}, nil)
 		}
 	}
