@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	wiring "github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/seal"
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
@@ -58,14 +61,20 @@ func TestImport(t *testing.T) {
 	key := bundle.Body.SealingKey
 
 	file := sealed(t, key, item, &backendv1.Item{Request: []byte("junk")})
-	const want = `{"items":2,"judged":1,"totals":[{"currency":"USD","outcome":"SETTLED","count":1,"sum":"12.50","settled":"12.50"}],"unjudged":{"PEER_PROTOCOL":1}}` + "\n"
+	request, err := preauth.Open[*peerv1.Request](item.Request)
+	must(t, err)
+	want := `{"items":2,"judged":1,"totals":[{"currency":"USD","outcome":"SETTLED","count":1,"sum":"12.50","settled":"12.50"}],"unjudged":{"PEER_PROTOCOL":1},` +
+		`"payments":[{"payment_id":"` + payment + `","request_hash":"` + request.Hash.String() + `","outcome":"SETTLED","settled":"12.50","currency":"USD"},` +
+		`{"outcome":"UNJUDGED","reason":"PEER_PROTOCOL"}]}` + "\n"
+	s.failsOnTheWay(payment, file)
 	for range 2 {
 		if code, out, errs := s.admin("import", file, "--json"); code != exitOK || out != want {
 			t.Errorf("%d %s%s", code, out, errs)
 		}
 	}
 	code2, out, _ := s.admin("import", file)
-	if code2 != exitOK || !strings.HasPrefix(out, "2 items, 1 with a verdict\n1 without: PEER_PROTOCOL\nOUTCOME") || !strings.Contains(out, "SETTLED  1      12.50  12.50  USD") {
+	if code2 != exitOK || !strings.Contains(out, "\n2 items, 1 with a verdict\n1 without: PEER_PROTOCOL\nOUTCOME") || !strings.Contains(out, "SETTLED  1      12.50  12.50  USD") ||
+		!strings.HasPrefix(out, "PAYMENT ") || !strings.Contains(out, payment+"  SETTLED   12.50  USD\n") || !strings.Contains(out, "UNJUDGED           PEER_PROTOCOL\n") {
 		t.Errorf("%d %s", code2, out)
 	}
 	resp, err := till.calls.Submit(t.Context(), &backendv1.SubmitRequest{Items: []*backendv1.Item{item}})
@@ -96,6 +105,42 @@ func TestImport(t *testing.T) {
 	}
 	if code, _, errs := s.admin("import"); code != exitUsage || !strings.Contains(errs, "0 arguments, not 1") {
 		t.Errorf("no file: %d %s", code, errs)
+	}
+}
+
+// failsOnTheWay imports a file whose second part meets books that have gone:
+// what came of the first is told, and that the second is not known, and the
+// error says how far it came. Another import goes on.
+func (s *site) failsOnTheWay(payment, file string) {
+	s.t.Helper()
+	server, store, err := wiring.OpenServer(s.t.Context(), s.dir, "")
+	must(s.t, err)
+	defer store.Close()
+	for _, json := range []bool{false, true} {
+		part := 0
+		dies := func(ctx context.Context, r *backendv1.SubmitRequest) (*backendv1.SubmitResponse, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			if part++; part == 2 {
+				cancel()
+			}
+			return server.Submit(ctx, r)
+		}
+		var out bytes.Buffer
+		err = importFile(s.t.Context(), server, dies, file, printer{&out, json})
+		if exitCode(err) != exitFailed || !errors.Is(err, errPartly) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "part 2 of 2 of "+file) ||
+			!strings.Contains(err.Error(), ": 1 with a verdict") {
+			s.t.Errorf("it ends with %v", err)
+		}
+		want := []string{payment + "  SETTLED  12.50  USD\n", "UNKNOWN\n", "2 items, 1 with a verdict\n"}
+		if json {
+			want = []string{`"items":2,"judged":1,`, `"payment_id":"` + payment + `"`, `"outcome":"SETTLED","settled":"12.50"`, `{"outcome":"UNKNOWN"}]}`}
+		}
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				s.t.Errorf("%q is not in %q", w, out.String())
+			}
+		}
 	}
 }
 

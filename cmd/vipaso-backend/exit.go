@@ -70,6 +70,7 @@ var exits = []struct {
 	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},
 	{wiring.ErrNotStarted, exitConfig, "start the backend there once with: vipaso-backend serve --dir DIR"},
 	{wiring.ErrKey, exitConfig, "put the file back from your backup of the directory, or take another with --dir; devices believe no root key but one that `admin root rotate` made"},
+	{errPartly, exitFailed, "import the file again when the cause is gone: what has a verdict keeps it, and nothing settles twice"},
 	{errUnread, exitFailed, "name the file that `vipasoctl payments evacuate FILE` wrote; if it was damaged on its way, copy it again and repeat: nothing settles twice"},
 	{fs.ErrPermission, exitConfig, "run it as the user that `ls -ld DIR` shows, or take another directory with --dir"},
 	{wiring.ErrDir, exitConfig, "make the directory with `mkdir -p DIR`, or take another with --dir"},

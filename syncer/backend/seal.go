@@ -18,7 +18,11 @@ import (
 //
 // The error wraps ErrSeal, or is one of Submit's.
 func (s *Server) SubmitSealed(ctx context.Context, r *backendv1.SubmitSealedRequest) (*backendv1.SubmitSealedResponse, error) {
-	answer, err := s.Import(ctx, r.Sealed)
+	req, err := s.Unseal(r.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.Submit(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -31,21 +35,11 @@ func (s *Server) SubmitSealed(ctx context.Context, r *backendv1.SubmitSealedRequ
 	return resp, nil
 }
 
-// Import is SubmitSealed for the operator, who may see what came of each item.
-//
-// The error wraps ErrSeal, or is one of Submit's.
-func (s *Server) Import(ctx context.Context, sealed []byte) (*backendv1.SubmitResponse, error) {
-	req, err := s.unseal(sealed)
-	if err != nil {
-		return nil, err
-	}
-	return s.Submit(ctx, req)
-}
-
-// unseal returns the call inside, which is within the bounds of Submit.
+// Unseal returns the call inside, which is within the bounds of Submit. An
+// operator who submits it may see what came of each item.
 //
 // The error wraps ErrSeal.
-func (s *Server) unseal(sealed []byte) (*backendv1.SubmitRequest, error) {
+func (s *Server) Unseal(sealed []byte) (*backendv1.SubmitRequest, error) {
 	if s.authority.Sealing == nil {
 		return nil, fmt.Errorf("this backend has no sealing key: %w", ErrSeal)
 	}

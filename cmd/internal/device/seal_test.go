@@ -124,7 +124,9 @@ func TestImported(t *testing.T) {
 		r.must(err)
 		defer store.Close()
 		for range 2 {
-			resp, err := server.Import(r.ctx, parts[0])
+			req, err := server.Unseal(parts[0])
+			r.must(err)
+			resp, err := server.Submit(r.ctx, req)
 			r.must(err)
 			if len(parts) != 1 || len(resp.Results) != 2 || len(resp.Totals) != 1 || resp.Totals[0].Settled != 1200 {
 				t.Errorf("imported %v of %d parts", resp, len(parts))
