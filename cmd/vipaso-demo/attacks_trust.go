@@ -2,15 +2,23 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
 	"github.com/vipaso/vipasod/ble/secure"
+	wiring "github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/syncer/backend"
 )
@@ -25,6 +33,10 @@ var trustAttacks = []attack{
 		name: "revoked-device", threat: "T10", play: revokedDevice,
 		must: "not prevented while nobody near knows; whoever was online brings the revocation, and from then on it is refused",
 	},
+	{
+		name: "stolen-issuer-key", threat: "T10", play: stolenIssuerKey,
+		must: "a forged pre-authorization is taken by a till that has not heard, and draws on nobody's money; when the key is withdrawn, tills refuse it, and what it signed for others goes on",
+	},
 }
 
 // revokes ends a villain's device at the backend.
@@ -33,6 +45,25 @@ func (s *stage) revokes(v *villain) {
 		return a.RevokeDevice(ctx, preauth.ID(v.Cert.Body.DeviceId))
 	})
 	s.say("%s is revoked", v.name)
+}
+
+// issuerKey is what somebody finds who has copied the backend's files.
+func (s *stage) issuerKey() *ecdsa.PrivateKey {
+	b, err := os.ReadFile(filepath.Join(s.host.books(), "issuer-key.pem"))
+	s.check(err, "copy the issuer key")
+	block, _ := pem.Decode(b)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	s.check(err, "read the issuer key")
+	return key.(*ecdsa.PrivateKey)
+}
+
+// withdraws takes an issuer key back.
+func (s *stage) withdraws(key *ecdsa.PrivateKey) {
+	s.withAdmin(func(ctx context.Context, a backend.Admin) error {
+		_, err := wiring.WithdrawIssuer(ctx, s.host.books(), a, preauth.PublicKeyOf(&key.PublicKey).KeyID(), "copied by somebody")
+		return err
+	})
+	s.say("the issuer key is withdrawn")
 }
 
 // epoch is that of the trust bundle the device holds.
@@ -103,4 +134,59 @@ func revokedDevice(s *stage) string {
 	s.till.becomes(first, "SETTLED")
 	s.creditedIs(first, "5.00")
 	return fmt.Sprintf("accepted once while the till had epoch %d, and settled; with %d, from Ann over the air: %s", old, s.till.epoch(), word)
+}
+
+func stolenIssuerKey(s *stage) string {
+	key, b := s.issuerKey(), s.bea.turns()
+	rich := proto.CloneOf(b.cert().Body)
+	rich.Limit, rich.PaymentMax, rich.Guarantee = 1_000_000_00, 1_000_000_00, 1_000_000_00
+	forged, err := preauth.Sign(key, rich)
+	s.check(err, "forge a pre-authorization")
+	answer := func(q preauth.Request) preauth.Voucher {
+		v, err := b.Voucher(forged, q, nil)
+		s.check(err, "sign a voucher")
+		return v
+	}
+
+	first := s.till.asks("12.00 USD")
+	x := b.accepts()
+	q := x.asked()
+	voucher := answer(q)
+	x.says(secure.Payment, payment(voucher.Bytes, forged.Bytes))
+	receipt := x.hears(secure.Receipt)
+	x.leaves()
+	first.ends("SUCCESSFUL PROVISIONAL, 12.00 guaranteed, 0.00 at risk") // as the forged certificate says
+	word := b.submits(&backendv1.Item{Request: q.Bytes, PreauthCert: forged.Bytes, Voucher: voucher.Bytes, Receipt: receipt})
+	s.want("the backend, of what the till took", word, "PREAUTH_NOT_FOUND")
+	s.creditedIs(first, "0.00")
+
+	s.withdraws(key)
+	old := s.till.epoch()
+	for _, p := range []*party{s.till, s.ann} {
+		p.goesOnline()
+		p.synchronizes()
+		p.goesOffline()
+	}
+	second := s.till.asks("12.00 USD")
+	device := b.isTurnedAway()
+	s.want("the till, of a device certificate of that key", device, "ALERT IDENTITY")
+	s.till.cancels(second)
+	second.ends("CANCELLED USER")
+	b.renews() // Bea's device is genuine
+	code := b.isRefused(func() *sale { return s.till.asks("12.00 USD") }, func(q preauth.Request) ([]byte, []byte) {
+		return answer(q).Bytes, forged.Bytes
+	})
+	s.want("the till, of a forged pre-authorization", code, "CERT_INVALID")
+	s.check(b.Radio.Close(), "leave the air")
+	s.ann.paysHonestly("12.00 USD", provisional12) // with what that key had signed for her
+	s.till.givesBack(first)                        // the loss is the shop's
+	return fmt.Sprintf("taken once while the till had epoch %d, and the backend pays 0.00: %s; with %d device %s, money %s; Ann's money of before pays",
+		old, word, s.till.epoch(), device, code)
+}
+
+// renews gets the device's certificates of today.
+func (v *villain) renews() {
+	ctx, cancel := v.limit()
+	defer cancel()
+	v.check(v.Renew(ctx, func(ctx context.Context) (net.Conn, error) { return v.host.reach(ctx) }), "%s renews", v.name)
 }

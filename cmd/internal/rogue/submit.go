@@ -14,6 +14,9 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // errCA says that the stored CA certificate cannot be used.
@@ -28,6 +31,23 @@ func (d *Device) Submit(ctx context.Context, dial func(context.Context) (net.Con
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	return backendv1.NewSettlementServiceClient(conn).Submit(ctx, &backendv1.SubmitRequest{Items: items}, grpc.WaitForReady(true))
+}
+
+// Renew gets the certificates that the backend gives the device now, and shows
+// them from then on.
+func (d *Device) Renew(ctx context.Context, dial func(context.Context) (net.Conn, error)) (err error) {
+	conn, err := d.backend(dial)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	resp, err := backendv1.NewSettlementServiceClient(conn).Renew(ctx, &backendv1.RenewRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		return err
+	}
+	d.Identity.DeviceCert, d.Identity.TLSCert = resp.DeviceCert, resp.TlsCert
+	d.Cert, err = preauth.Open[*peerv1.DeviceCert](resp.DeviceCert)
+	return err
 }
 
 func (d *Device) backend(dial func(context.Context) (net.Conn, error)) (*grpc.ClientConn, error) {
