@@ -11,13 +11,16 @@ PREFIX  ?= /usr
 
 # What may be given on the command line: make test PKG=./store, make fuzz
 # TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless,
-# make crash EACH=64, make kill N=1000, make faults FLIPS=10000.
+# make fuzz FUZZ_IN=store, make crash EACH=64, make kill N=1000, make faults FLIPS=10000.
 PKG   ?= ./...
 # The proofs play everything in one goroutine: there is nothing to race. The
 # attacks take seven minutes with the detector; devices are raced by their own
 # tests.
 RACE  ?= $(shell $(GO) list ./... | grep -v /cmd/internal/prove)
 TIME  ?= 10s
+# The packages that decide, and know of no network, disk or clock.
+PURE   = preauth|daemon/payment|ble/frame|ble/sim|syncer/outbox
+export FUZZ FUZZ_IN
 BENCH ?= .
 EACH  ?= 8
 FAULTS ?= 8
@@ -82,6 +85,10 @@ install: build ## install programs, units and the sample configuration below DES
 .PHONY: fuzz
 fuzz: prerequisites ## run every fuzz target for TIME
 	@mkdir -p "$(OUT)"; { tools/fuzz.sh "$(GO)" "$(TIME)"; echo $$? >"$(OUT)/fuzz.status"; } | tee "$(OUT)/fuzz.txt"; exit "$$(cat "$(OUT)/fuzz.status")"
+
+.PHONY: fuzz-pure
+fuzz-pure: ## run the fuzz targets of the packages that decide for TIME each
+	@$(MAKE) --no-print-directory fuzz FUZZ_IN='$(PURE)'
 
 .PHONY: sim
 sim: prerequisites ## simulate SEEDS runs from seed FROM, with every fault; WHOLE=true prints all that happens
