@@ -68,7 +68,7 @@ type shifty struct {
 
 func (s *shifty) there(r *mast, at time.Duration) []int {
 	if r.dialled(s.n) != "" {
-		s.n, s.back = s.n+10, at+1100*time.Millisecond
+		s.n, s.back = s.n+16, at+1100*time.Millisecond
 	}
 	if at < s.back {
 		return nil
@@ -111,27 +111,27 @@ func TestNewcomersArePacedAfterRefusals(t *testing.T) {
 }
 
 // A weak customer beside strong ones who refuse under ever new identifiers has
-// the next turn. One that turns up among them later waits two seconds, and until a
-// link is free.
+// the next turn. One that turns up among them later waits two seconds, and for her
+// turn.
 func TestWhoRefusesKeepsNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := newRefuser(t)
 		defer stop()
-		s := make([]shifty, linksMax+1)
+		s := make([]shifty, 3*linksMax)
 		for n := range s {
 			s[n].n = n
 		}
-		r.hearsFor(t, 30*time.Second, func(at time.Duration) (heard []int) {
+		r.hearsFor(t, 30*time.Second, func(at time.Duration) []int {
+			heard := []int{254}
 			for n := range s {
 				heard = append(heard, s[n].there(r.mast, at)...)
 			}
-			heard = append(heard, 254)
 			if at > 20*time.Second {
 				heard = append(heard, 255)
 			}
 			return heard
 		})
-		for n, limit := range map[int]time.Duration{254: 2 * time.Second, 255: 23 * time.Second} {
+		for n, limit := range map[int]time.Duration{254: 2 * time.Second, 255: 26 * time.Second} {
 			if at, err := time.ParseDuration(r.dialled(n)); err != nil || at > limit {
 				t.Errorf("phone %d was dialled at %q: %q", n, r.dialled(n), r.dials())
 			}
