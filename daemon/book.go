@@ -186,6 +186,11 @@ func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Ver
 // the backend takes a Charge within 10 minutes of that.
 const chargeMargin = time.Hour
 
+// chargeDoubt is how long a device that reaches the backend can be in doubt
+// about a Charge: it asks at once, and again when chargeMargin is over, at the
+// pace of the outbox.
+const chargeDoubt = 2 * chargeMargin
+
 // givenUp reports whether a Charge that the backend has not known once more
 // could not be taken any more. It counts from the first such answer of this
 // process, by the backend's time alone: the wall clock that dated the request

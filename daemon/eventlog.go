@@ -28,10 +28,7 @@ func attemptEvents(a store.Attempt, notes []payment.Note) []*paymentv1.Event {
 				Amount: money.Format(a.Amount, a.Currency), Tip: money.Format(a.Tip, a.Currency),
 			}}
 		case payment.NoteUnconfirmed:
-			e.Event = &paymentv1.Event_PaymentUnconfirmed{PaymentUnconfirmed: &paymentv1.PaymentUnconfirmed{
-				PaymentId: a.Payment.String(), ResolvesBy: stamp(a.SettleBy),
-				Resolution: "the till's receipt or cancel, the backend's verdict, or at the latest the backend's word that settle_by has passed",
-			}}
+			e.Event = &paymentv1.Event_PaymentUnconfirmed{PaymentUnconfirmed: unconfirmed(a)}
 		case payment.NoteSuccessful, payment.NoteSettled:
 			e = paidEvent(n.Kind, attemptProto(a, false))
 		}
@@ -94,6 +91,20 @@ func commonEvent(id preauth.ID, n payment.Note) *paymentv1.Event {
 		e.Event = &paymentv1.Event_Disconnected{Disconnected: &paymentv1.Disconnected{PaymentId: p, Reason: n.Reason}}
 	}
 	return e
+}
+
+// unconfirmed says what ends the doubt about an answer that may have arrived,
+// and from when on that is sure to end it once the backend can be reached.
+func unconfirmed(a store.Attempt) *paymentv1.PaymentUnconfirmed {
+	u := &paymentv1.PaymentUnconfirmed{
+		PaymentId: a.Payment.String(), ResolvesBy: stamp(a.SettleBy),
+		Resolution: "the till's receipt or cancel, the backend's verdict, or at the latest the backend's word that settle_by has passed",
+	}
+	if a.Charge {
+		u.ResolvesBy = stamp(a.UpdatedAt.Add(chargeDoubt))
+		u.Resolution = "the till's receipt or cancel, the backend's verdict, or at the latest the backend's word, an hour after it was first asked, that it has not heard of the charge"
+	}
+	return u
 }
 
 // paidEvent is PaymentSuccessful or PaymentSettled of a payment.
