@@ -98,7 +98,14 @@ func TestMutantsAreJudged(t *testing.T) {
 		{"the process panics", "panic: nil map\nFAIL", failed, nil},
 		{"the killer passes", "ok  \tsample", nil, ErrSurvived},
 		{"another test fails", "--- FAIL: TestOther (0.00s)\nFAIL", failed, ErrMutant},
-		{"it does not compile", "sample.go:1: undefined: x\nFAIL sample [build failed]", failed, ErrMutant},
+		{"a test of a longer name fails", "--- FAIL: TestSomething (0.00s)\nFAIL", failed, ErrMutant},
+		{"a test says that it failed", "    a_test.go:1: --- FAIL: TestSome (0.00s)\nFAIL", failed, ErrMutant},
+		{"it does not compile", "# sample\nsample.go:1:1: undefined: x\nFAIL\tsample [build failed]\nFAIL", failed, ErrMutant},
+		{"it does not compile, in the killer's words", "# sample\npanic: x\n--- FAIL: TestSome (\nFAIL\tsample [build failed]\nFAIL", failed, ErrMutant},
+		{"it imports what is not there", "# sample\nsample.go:3:8: package x is not in std\nFAIL\tsample [setup failed]\nFAIL", failed, ErrMutant},
+		{"it hangs", "panic: test timed out after 5m0s\nFAIL\tsample\t300.0s\nFAIL", failed, ErrMutant},
+		{"it hangs after a failure", "--- FAIL: TestSome (0.00s)\npanic: test timed out after 5m0s\nFAIL\tsample\t300.0s\nFAIL", failed, ErrMutant},
+		{"it ends before the tests", "stage: x\nFAIL\tsample\t0.1s\nFAIL", failed, ErrMutant},
 		{"there is no such test", "ok  \tsample [no tests to run]", nil, ErrMutant},
 	}
 	for _, tt := range tests {
@@ -125,5 +132,40 @@ func TestMutantsThatAreOutOfDate(t *testing.T) {
 	}
 	if _, err := (Mutant{File: "b.go", Old: "once"}).Text(dir); !errors.Is(err, ErrStale) {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestMutantsOfASample tries mutants of a module of two files: one that dies,
+// one that lives, and some of which the go command says too little.
+func TestMutantsOfASample(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":      "module sample\n\ngo 1.26\n",
+		"a.go":        "package sample\n\nfunc one() int { return 1 }\n",
+		"a_test.go":   "package sample\n\nimport \"testing\"\n\nfunc TestOne(t *testing.T) {\n\tif one() == 2 {\n\t\tt.Error(\"two\")\n\t}\n}\n",
+		"b/b.go":      "package b\n",
+		"b/b_test.go": "package b\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) { os.Exit(1) }\n\nfunc TestOne(*testing.T) {}\n",
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		becomes string // of a.go's 1
+		in, by  string
+		want    error
+	}{
+		{"dies", "2", "", "^TestOne$", nil},
+		{"lives", "3", "", "^TestOne$", ErrSurvived},
+		{"does not compile", "x", "", "^TestOne$", ErrMutant},
+		{"has no killer", "2", "", "^TestTwo$", ErrMutant},
+		{"is not come to", "2", "b", "^TestOne$", ErrMutant},
+	} {
+		m := Mutant{Name: tt.name, File: "a.go", Old: "1", New: tt.becomes, In: tt.in, By: tt.by}
+		if _, err := m.Kill(t.Context(), dir, t.TempDir()); !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
 	}
 }
