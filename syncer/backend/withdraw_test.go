@@ -183,9 +183,9 @@ func TestATokenOfAWithdrawnKeyEnrollsNobody(t *testing.T) {
 // older bundle know it.
 func TestAWaitingKeyTakesOver(t *testing.T) {
 	r := newRotor(t)
-	stolen := r.present()
+	stolen := r.issuer(0) // beside an earlier key, which must not sign again
 	soon, later := r.issuer(IssuerOverlap), r.issuer(2*IssuerOverlap)
-	known := r.wantIssuers("before", 3)
+	known := r.wantIssuers("before", 4)
 	w, _ := r.withdraws(stolen)
 	if w.Signs != soon || w.Made {
 		t.Errorf("key %x signs, not %x: made %v", w.Signs.KeyID(), soon.KeyID(), w.Made)
@@ -194,7 +194,7 @@ func TestAWaitingKeyTakesOver(t *testing.T) {
 	if _, err := known.PreauthCert(fresh.cert.Bytes, r.now()); err != nil || fresh.cert.Body.MinEpoch > known.Epoch() {
 		t.Errorf("with the bundle of before: epoch %d asked, %v", fresh.cert.Body.MinEpoch, err)
 	}
-	r.wantIssuers("then", 2)
+	r.wantIssuers("then", 3)
 	r.advance(2 * IssuerOverlap)
 	must(t, r.server.Sweep(r.ctx))
 	if got := r.present(); got != later {
