@@ -92,11 +92,7 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 	if _, no := a.(declineAnswer); !no {
 		t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_AUTHORIZING, t.connected(), "")
 	}
-	var in payment.BusinessInput
-	who, err := t.d.enrolled()
-	if err == nil {
-		in, err = a.judge(ctx, t.d, who, p, sale, &ask)
-	}
+	in, err := t.judge(ctx, p, sale, &ask, a)
 	if err != nil {
 		t.d.mu.Unlock()
 		return err
@@ -111,6 +107,24 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 	t.deliver(ctx, sale, fx)
 	t.tell(sale, in)
 	return nil
+}
+
+// judge says what an answer to a request comes to. A till whose certificate has
+// ended, or that is revoked, since it asked takes nothing, and says so: the
+// session is still good for that, and the customer's money is free at once.
+func (t *till) judge(ctx context.Context, p *payer, sale store.Sale, ask *store.Ask, a judged) (payment.BusinessInput, error) {
+	who, err := t.d.enrolled()
+	if errors.Is(err, preauth.ErrExpired) || errors.Is(err, preauth.ErrRevoked) {
+		if _, no := a.(declineAnswer); !no {
+			t.d.log.Warn("answer refused", "payment", sale.ID.String(), "error", err)
+			return payment.BusinessInput{Event: payment.Refuse, Request: ask.Request, Code: preauth.Code(err)}, nil
+		}
+		who, err = t.d.self.Load(), nil
+	}
+	if err != nil {
+		return payment.BusinessInput{}, err
+	}
+	return a.judge(ctx, t.d, who, p, sale, ask)
 }
 
 // voucherAnswer is a voucher with its certificate.

@@ -165,9 +165,6 @@ func (t *till) ask(ctx context.Context, p *payer) error {
 // Without a reason to ask it returns no effects.
 func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.Effects, error) {
 	none := payment.Effects{}
-	if err := t.d.stillIs(p.as); err != nil {
-		return store.Sale{}, none, err
-	}
 	sale, open, err := t.d.store.OpenSale(ctx)
 	if err != nil || !open || sale.State != payment.Open || time.Until(t.deadline(sale)) <= 0 {
 		return sale, none, err
@@ -187,6 +184,9 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 	}
 	if asked >= asksMax {
 		return sale, none, fmt.Errorf("customer asked %d times for %s: %w", asked, sale.ID, errAskedOften)
+	}
+	if err := t.d.stillIs(p.as); err != nil { // not before: it may still have to say how an earlier one ended
+		return sale, none, err
 	}
 	r, err := preauth.Sign(t.d.opt.Keys.Signing, requestBody(sale, p, time.Until(t.deadline(sale))))
 	if err != nil {

@@ -31,6 +31,8 @@ func limitMutants() []Mutant {
 			Old: "return now.Sub(t.SignedAt())", New: "return 0", In: "preauth", By: "^TestGuaranteedAtTheTill$"},
 		{Name: "a customer pays beyond its limit at one till", File: "daemon/accept.go",
 			Old: "return errors.Join(unread, err)", New: "return unread", In: "daemon", By: "^TestACustomerLimitsWhatItPaysAtOneTill$"},
+		{Name: "a till whose certificate has ended ends the session in silence", File: "daemon/answer.go",
+			Old: "if errors.Is(err, preauth.ErrExpired) ||", New: "if", In: "cmd/internal/device", By: "^TestATillThatMayNotSellAnyMoreSaysSo$"},
 		{Name: "changed limits never reach a device", File: "syncer/backend/limits.go",
 			Old: "return t.nextEpoch() // devices renew", New: "return nil // devices renew", In: "syncer", By: "^TestLimitsReachADevice$"},
 	}
