@@ -40,7 +40,7 @@ func (d *dials) free(eid link.EID, now time.Time) bool { return now.After(d.all[
 
 // ripe reports whether a candidate has waited as long as somebody new has to.
 func (d *dials) ripe(c candidate, now time.Time) bool {
-	return d.vain == 0 || !c.first.After(d.last) || now.Sub(d.last) >= doubled(newcomerAfter, d.vain, newcomerMax)
+	return d.vain == 0 || c.first.Before(d.last) || now.Sub(d.last) >= doubled(newcomerAfter, d.vain, newcomerMax)
 }
 
 // begin notes that an advertisement is dialled. What is long over is

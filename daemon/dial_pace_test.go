@@ -158,7 +158,7 @@ func TestDialsAfterASessionThatCameToSomething(t *testing.T) {
 		d.ended(link.EID{1}, true, link.ErrClosed, now)
 	}
 	late := candidate{first: now.Add(time.Second)}
-	if d.ripe(late, late.first) || !d.ripe(candidate{first: now}, now) || !d.ripe(late, now.Add(newcomerMax)) {
+	if d.ripe(late, late.first) || d.ripe(candidate{first: now}, now) || !d.ripe(candidate{first: now.Add(-1)}, now) || !d.ripe(late, now.Add(newcomerMax)) {
 		t.Error("somebody new does not wait, or who is not new does, or the wait is too long")
 	}
 	d.ended(link.EID{2}, false, link.ErrLost, now)
