@@ -133,6 +133,7 @@ type fakeBackend struct {
 
 	changed   [][]byte                    // verdicts that replaced others, the first is number 1
 	refreshed []*backendv1.RefreshRequest // in order
+	anew      [][]byte                    // certificates that are signed anew
 
 	refuse func(method string) error     // before a call
 	lose   func(method string) bool      // its answer
@@ -321,7 +322,7 @@ func (b *fakeBackend) Refresh(_ context.Context, r *backendv1.RefreshRequest) (*
 	return &backendv1.RefreshResponse{
 		TrustBundle: b.bundle(), Time: signedNow(), Voided: [][]byte{testBytes("voided", 16)},
 		Instruments: []*backendv1.Instrument{instrument(1), instrument(9)},
-		Verdicts:    b.changed[min(int(r.VerdictsAfter), to):to], VerdictsTo: int64(to),
+		Verdicts:    b.changed[min(int(r.VerdictsAfter), to):to], VerdictsTo: int64(to), PreauthCerts: b.anew,
 	}, nil
 }
 
