@@ -265,6 +265,10 @@ func ignoreLost(err error) error {
 	return err
 }
 
+// silentMost is how long a link may last on which nothing is said: six seconds
+// at a customer and three at a till, and what a busy machine adds.
+const silentMost = 30 * time.Second
+
 func halfOpen(s *stage) string {
 	s.ann.listens()
 	k, b := s.kiosk.turns(), s.bea.turns()
@@ -274,6 +278,7 @@ func halfOpen(s *stage) string {
 	s.check(begun.Send(s.ctx, []byte{1, 0, 200, 0, 'x'}), "begin a message") // and never end it
 	half := s.ended(begun)
 	s.say("and half a message after %s", half)
+	s.ann.hasRefused(secure.ErrHandshake, 2)
 	s.check(k.Radio.Close(), "leave the air")
 	s.ann.stopsListening()
 
@@ -286,12 +291,18 @@ func halfOpen(s *stage) string {
 	s.check(err, "accept")
 	dumb := s.ended(l)
 	s.say("the till ends a silent link after %s", dumb)
+	s.till.hasRefused(secure.ErrHandshake, 1)
 	s.check(b.Radio.Close(), "leave the air")
 	s.ann.listens()
 	s.ann.sees(p)
 	s.ann.accepts(p, "PROVISIONAL")
 	p.ends(provisional12)
 	s.want("Ann was asked, in all", fmt.Sprint(s.ann.timesAsked()), "1")
+	for _, took := range []time.Duration{silent, half, dumb} {
+		if took > silentMost {
+			s.fail("a silent link lasted %s", took)
+		}
+	}
 	round := func(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }
 	return fmt.Sprintf("silent link ended after %s, half a message after %s, silent customer after %s; the same payment then paid", round(silent), round(half), round(dumb))
 }
