@@ -22,6 +22,13 @@ func TestVMContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
+	// Who opens an adapter before the kernel has set it up finds it busy, and
+	// it stays so.
+	for i := range k.Names {
+		var address string
+		k.Do(func(air *testbed.Air) { address = air.Address(i) })
+		appears(t, "the address, which the kernel asks the controller for", func() bool { return Present("addr:" + address) })
+	}
 	linktest.TestRadio(t, func(t *testing.T, n int) []link.Radio {
 		var radios []*Radio
 		for i := range n {

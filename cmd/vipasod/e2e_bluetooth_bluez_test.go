@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/vipaso/vipasod/ble/testbed"
 )
@@ -65,6 +67,7 @@ func (s *stranger) connect(t *testing.T, victim string) (*process, io.Writer) {
 	p, in := s.tool(t, "gatttool", "-i", s.k.Names[s.controller], "-b", victim, "-t", "random", "-I")
 	say(t, in, "connect")
 	p.await(t, "a connection", func(l string) bool { return strings.Contains(l, "Connection successful") })
+	hurry(t, p)
 	return p, in
 }
 
@@ -78,6 +81,19 @@ func (s *stranger) tool(t *testing.T, name string, args ...string) (*process, io
 	p := spawn(t, "stranger: "+name+" "+strings.Join(args, " "), cmd)
 	s.w.all = append(s.w.all, p)
 	return p, in
+}
+
+// hurry lets a linked client run before all other programs from now on. Linux
+// 6.1.192 stops a program with "list_del corruption" in hci_chan_del if it
+// closes its socket after the kernel has forgotten the link that a peer has
+// ended. Who runs first closes in time.
+func hurry(t *testing.T, p *process) {
+	t.Helper()
+	const fifo = 1 // of sched(7)
+	priority := int32(1)
+	if _, _, err := syscall.Syscall(syscall.SYS_SCHED_SETSCHEDULER, uintptr(p.cmd.Process.Pid), fifo, uintptr(unsafe.Pointer(&priority))); err != 0 {
+		t.Fatalf("%s before all others: %v", p.name, err)
+	}
 }
 
 func say(t *testing.T, in io.Writer, lines ...string) {
@@ -123,33 +139,32 @@ func TestVMBlueZ(t *testing.T) {
 	ann.accepting(t)
 	z.btmgmt(t, "powered", "power", "on")
 	t.Run("reads", func(t *testing.T) { z.reads(t) })
-	s.till.request(t, "1.00", "--timeout", "60s")
+	s.till.asks(t, "1.00")(t)
 	soon := 0
 	for _, v := range visits {
 		t.Run(v.name, func(t *testing.T) {
 			troubles := ann.troubles(t)
 			v.does(t, z)
-			asking := s.till.follow(t, "pay", "request", "1.00", "USD", "--timeout", "60s")
+			asking := s.till.asks(t, "1.00")
 			var left time.Time
 			select {
 			case left = <-z.gone:
 			case <-time.After(patience):
 				t.Fatal("the stranger is still linked")
 			}
-			if code := asking.exit(t); code != 0 {
-				t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
-			}
+			asking(t)
 			took := time.Since(left)
-			said := troubles()
+			said := ""
+			eventually(t, patience, "a counter says "+v.counter, func() (bool, string) {
+				said = troubles()
+				return strings.Contains(said, v.counter), said
+			})
 			figure(t, "BlueZ "+v.name, "paid %s after it was gone; %s", milliseconds(took), said)
 			if took <= 2*time.Second {
 				soon++
 			}
 			if took > patience {
 				t.Errorf("paid %s after the stranger was gone", took)
-			}
-			if !strings.Contains(said, v.counter) {
-				t.Errorf("no counter says %q: %s", v.counter, said)
 			}
 			if !ann.daemon.running() || !s.till.daemon.running() {
 				t.Error("a daemon is dead")

@@ -3,11 +3,14 @@
 package main_test
 
 import (
-	"fmt"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+
+	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
 
 // A moment is a step of a payment at which something dies: when a device has
@@ -37,45 +40,36 @@ var moments = []moment{
 // once. The backend agrees afterwards.
 func TestVMKilledAtEachStep(t *testing.T) {
 	t.Parallel()
-	type death struct {
-		name   string
-		victim func(*shop) *device
-		whole  bool // the daemon, and with it its radio process
-	}
-	for _, d := range []death{
-		{"till", (*shop).tillDevice, true},
-		{"customer", (*shop).firstCustomer, true},
-		{"till's radio", (*shop).tillDevice, false},
-		{"customer's radio", (*shop).firstCustomer, false},
-	} {
-		t.Run(d.name, func(t *testing.T) {
+	for controller, name := range []string{"till", "customer"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var w wiretap
-			s := newBluetoothShop(t, airwaves(t, 2, w.trace), "ann")
-			s.customers[0].accepting(t)
-			for _, at := range moments {
-				t.Run(at.name, func(t *testing.T) {
-					s.dies(t, &w, d.victim(s), d.whole, at)
+			p := newPair(t)
+			p.customer().accepting(t)
+			for _, whole := range []bool{true, false} {
+				t.Run(map[bool]string{true: "daemon", false: "radio process"}[whole], func(t *testing.T) {
+					for _, at := range moments {
+						t.Run(at.name, func(t *testing.T) { p.dies(t, p.devices()[controller], whole, at) })
+					}
 				})
 			}
-			s.paidOnceEach(t, len(moments))
+			p.settles(t)
 		})
 	}
 }
 
-func (s *shop) tillDevice() *device    { return s.till }
-func (s *shop) firstCustomer() *device { return s.customers[0] }
-
 // dies makes a payment in which a device or its radio process is killed.
-func (s *shop) dies(t *testing.T, w *wiretap, victim *device, whole bool, at moment) {
+func (p *pair) dies(t *testing.T, victim *device, whole bool, at moment) {
 	pid := victim.daemon.cmd.Process.Pid
+	ask := p.till.asks
 	if !whole {
 		pid = victim.radioProcess(t)
+	} else if victim == p.till {
+		ask = p.till.commands
 	}
 	dead := make(chan error, 1)
 	kill := sync.OnceFunc(func() { dead <- syscall.Kill(pid, syscall.SIGKILL) })
-	seen := s.expect(t, w, at, kill)
-	asking := s.till.follow(t, "pay", "request", "10.00", "USD", "--timeout", "60s")
+	seen := p.expect(t, at, kill)
+	asking := ask(t, price)
 	seen()
 	select {
 	case err := <-dead:
@@ -90,56 +84,53 @@ func (s *shop) dies(t *testing.T, w *wiretap, victim *device, whole bool, at mom
 		<-victim.daemon.ended
 		victim.start(t)
 	}
-	s.paid(t, asking)
+	p.paid(t, asking)
 	t.Logf("both have the end of it after %s", milliseconds(time.Since(begin)))
 }
 
 // expect has kill called at a moment. What it returns waits for an event.
-func (s *shop) expect(t *testing.T, w *wiretap, at moment, kill func()) (seen func()) {
-	d := s.till
+func (p *pair) expect(t *testing.T, at moment, kill func()) (seen func()) {
+	d := p.till
 	switch at.stores {
 	case "":
-		w.watch(func(m message) {
+		p.tap.watch(func(m message) {
 			if m.kind == at.sends {
 				kill()
 			}
 		})
-		t.Cleanup(func() { w.watch(nil) })
+		t.Cleanup(func() { p.tap.watch(nil) })
 		return func() {}
 	case "customer":
-		d = s.customers[0]
+		d = p.customer()
 	}
-	log := d.follow(t, "listen", "--after", last(t, d), "--types", at.event)
+	next := d.events(t)
 	return func() {
-		log.event(t, at.event, "")
+		for next() != at.event {
+		}
 		kill()
 	}
 }
 
-// paidOnceEach brings the network back and looks from outside: each payment of
-// a shop, 10.00 USD, is settled once for till, customer and backend.
-func (s *shop) paidOnceEach(t *testing.T, count int) {
+// events returns a function that waits for the next event that a device stores
+// from now on, and returns what kind it is of.
+func (d *device) events(t *testing.T) (next func() string) {
 	t.Helper()
-	ann := s.customers[0]
-	ann.holds(t, "0.00", fmt.Sprintf("%d.00", 10*count), fmt.Sprintf("%d.00", 100-10*count))
-	s.startBackend(t)
-	for _, d := range []*device{s.till, ann} {
-		for _, p := range d.payments(t) {
-			d.reaches(t, p.GetPaymentId(), settled)
-		}
-		list := d.payments(t)
-		for _, p := range list {
-			if p.GetState() != settled || p.GetSettledAmount() != "10.00" {
-				t.Errorf("%s has %s", d.name, p)
-			}
-		}
-		if len(list) != count {
-			t.Errorf("%s has %d payments, not %d", d.name, len(list), count)
-		}
+	c := devicev1.NewDeviceServiceClient(d.api(t))
+	now, err := c.GetStatus(t.Context(), &devicev1.GetStatusRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := s.credit(t, s.till)["USD"]; got != int64(1000*count) {
-		t.Errorf("the ledger owes the till %d, want %d", got, 1000*count)
+	stream, err := c.WatchEvents(t.Context(), &devicev1.WatchEventsRequest{AfterSequence: now.GetStatus().GetStore().GetLastSequence()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	ann.holds(t, fmt.Sprintf("%d.00", 10*count), "0.00", fmt.Sprintf("%d.00", 100-10*count))
-	s.sound(t)
+	return func() string {
+		t.Helper()
+		answer, err := stream.Recv()
+		if err != nil {
+			t.Fatalf("events of %s: %v", d.name, err)
+		}
+		e := answer.GetEvent().ProtoReflect()
+		return string(e.WhichOneof(e.Descriptor().Oneofs().ByName("event")).Name())
+	}
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/durationpb"
 
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 )
@@ -64,37 +66,63 @@ func (x *decider) open() <-chan struct{} {
 	return x.gate
 }
 
-// accept has the customer accept what is shown, from now on.
-func (x *decider) accept() { close(x.gate) }
-
-// ask starts a payment of 5.00 USD and returns when the customer is looking at
-// it, who waits for accept.
-func (s *shop) ask(t *testing.T, x *decider) *process {
-	t.Helper()
+// hesitate has the customer accept nothing that is shown from now on.
+func (x *decider) hesitate() {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.gate = make(chan struct{})
 	for len(x.shown) > 0 {
 		<-x.shown
 	}
-	x.mu.Unlock()
-	asking := s.till.follow(t, "pay", "request", "5.00", "USD", "--timeout", "90s")
-	select {
-	case <-x.shown:
-	case <-time.After(patience):
-		t.Fatal("the customer is shown nothing")
-	}
-	return asking
 }
 
-// paid waits until a payment is made for both.
-func (s *shop) paid(t *testing.T, asking *process) {
+// accept has the customer accept what is shown, from now on.
+func (x *decider) accept() { close(x.gate) }
+
+// An asking waits for the end of what a till was told to ask for, and returns
+// the payment, which somebody must have made.
+type asking func(*testing.T) *paymentv1.Payment
+
+// asks has a till ask for an amount of USD, as a program of its own does. To
+// start vipasoctl for each payment would keep a small machine busy.
+func (d *device) asks(t *testing.T, amount string) asking {
 	t.Helper()
-	select {
-	case <-asking.ended:
-	case <-time.After(3 * patience):
+	c := businessv1.NewBusinessServiceClient(d.api(t))
+	type answer struct {
+		result *businessv1.PaymentResult
+		err    error
 	}
-	if code := asking.exit(t); code != 0 {
-		t.Fatalf("pay request: exit %d, %s%s", code, asking.out.text(), asking.err.text())
+	ended := make(chan answer, 1)
+	go func() {
+		a, err := c.SendPaymentRequestViaBle(t.Context(), &businessv1.SendPaymentRequestViaBleRequest{
+			RequestId: uuid.NewString(), Amount: amount, Currency: "USD", Timeout: durationpb.New(3 * patience),
+		})
+		ended <- answer{a.GetResult(), err}
+	}()
+	return func(t *testing.T) *paymentv1.Payment {
+		t.Helper()
+		a := <-ended
+		if a.err != nil || a.result.GetPaymentSuccessful() == nil {
+			t.Fatalf("%s asks for %s USD: %s, %v", d.name, amount, a.result, a.err)
+		}
+		return a.result.GetPayment()
 	}
-	s.customers[0].reaches(t, read[paymentv1.Payment](t, asking.out.text()).GetPaymentId(), provisional)
+}
+
+// commands does what asks does with vipasoctl, which goes on when the till's
+// daemon has died and is back.
+func (d *device) commands(t *testing.T, amount string) asking {
+	t.Helper()
+	p := d.follow(t, "pay", "request", amount, "USD", "--timeout", "3m")
+	return func(t *testing.T) *paymentv1.Payment {
+		t.Helper()
+		select {
+		case <-p.ended:
+		case <-time.After(3 * patience):
+		}
+		if code := p.exit(t); code != 0 {
+			t.Fatalf("pay request: exit %d, %s%s", code, p.out.text(), p.err.text())
+		}
+		return read[paymentv1.Payment](t, p.out.text())
+	}
 }

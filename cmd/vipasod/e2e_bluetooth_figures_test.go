@@ -3,7 +3,6 @@
 package main_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -92,20 +91,17 @@ func (c *counter) measure(t *testing.T, instrument string) (m course) {
 	return m
 }
 
-// TestVMFigures: payments one after the other, measured where people notice
-// it. It runs alone.
-func TestVMFigures(t *testing.T) {
+// measured: payments one after the other, measured where people notice it.
+func (p *pair) measured(t *testing.T) {
 	const count = 50
-	var w wiretap
-	s := newBluetoothShop(t, airwaves(t, 2, w.trace), "ann")
-	ann := s.customers[0]
-	c := newCounter(t, s.till, ann, &w)
+	ann := p.customer()
+	c := newCounter(t, p.till, ann, &p.tap)
 	var shown, paid, whole []time.Duration
 	for i := range count {
 		m := c.measure(t, ann.instrument)
 		shown, paid, whole = append(shown, m.shown), append(paid, m.paid), append(whole, m.whole)
 		if m.messages != 2 {
-			t.Errorf("payment %d: %d messages from tap to receipt, want 2: %v", i, m.messages, w.since().messages)
+			t.Errorf("payment %d: %d messages from tap to receipt, want 2: %v", i, m.messages, p.tap.since().messages)
 		}
 		if i == 0 {
 			figure(t, "messages, tap to receipt", "%d, in %d frames", m.messages, m.frames)
@@ -119,7 +115,9 @@ func TestVMFigures(t *testing.T) {
 	spread(t, "tap to receipt", paid)
 	spread(t, "link up to request shown", shown)
 	spread(t, "command to end", whole)
-	ann.holds(t, "0.00", fmt.Sprintf("%d.00", count), fmt.Sprintf("%d.00", 100-count))
+	p.payments += count
+	p.cents += count * 1_00
+	p.promised(t)
 	if r := ann.radio(t); r.GetRestarts() > 0 || len(r.GetRefused()) > 0 {
 		t.Errorf("not on a quiet air: %s", r)
 	}
