@@ -63,7 +63,7 @@ func (k *checker) finalTill(t *till) error {
 			if err := k.paidWell(t, name, a, c); err != nil {
 				return err
 			}
-		} else if c.paid+c.extra > 0 && k.model.disputes == 0 {
+		} else if c.paid+c.extra > 0 {
 			return k.broken("%s: paid in spite of the till's own Cancel", name)
 		}
 		if err := k.agree(name, m.sales[a.Payment].State, c); err != nil {
@@ -103,7 +103,7 @@ func (k *checker) guaranteed(t *till, h *reserve) error {
 	var promised, paid int64
 	for _, c := range h.claims {
 		a, ok := k.of(t.device).asks[c.request]
-		if ok && a.Cancel == "" && c.reason != "TOO_LATE" {
+		if ok && a.Cancel == "" && !(k.late[t] && c.reason == "TOO_LATE") {
 			promised += a.Guaranteed
 			paid += c.paid + c.extra
 		}
@@ -156,12 +156,12 @@ func (k *checker) finalWallet(w *wallet) error {
 		c := k.model.requests[h]
 		switch {
 		case c == nil || c.outcome == "":
-			if a.State != payment.Released && !a.Cancel {
+			if a.State != payment.Released { // a Cancel would have been handed in
 				return k.broken("%s is %s, and the backend knows nothing of it", name, a.State)
 			}
 		case a.State == payment.Cancelled && a.Cancel && c.outcome == rejected:
 			return k.broken("%s has a Cancel that never arrived", name)
-		case a.Charge && a.State == payment.Released && c.outcome == cancelled:
+		case a.Charge && a.State == payment.Released && c.outcome == cancelled && !c.claimed():
 			// Nobody could take it any more, so it is asked for no more; what is
 			// said of it later changes nothing, for nothing was paid.
 		default:

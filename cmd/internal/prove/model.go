@@ -35,7 +35,6 @@ type model struct {
 	windows  map[[2]preauth.ID]time.Time              // until when a till's payment takes a Charge
 	counters map[preauth.ID]map[uint32][]preauth.Hash // vouchers seen
 	evidence map[preauth.ID]bool                      // spenders' keys that were caught, by pre-authorization
-	disputes int
 }
 
 // reserve is one pre-authorization.
@@ -325,8 +324,7 @@ func (m *model) end(c *claim, now time.Time) {
 		return
 	}
 	if c.outcome == settled && now.After(m.lastDay(c)) {
-		m.disputes++
-		return
+		return // disputed
 	}
 	c.ended, c.outcome, c.reason = true, cancelled, ""
 	paid, extra := c.paid, c.extra

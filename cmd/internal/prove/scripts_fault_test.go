@@ -132,3 +132,13 @@ func squatted(s *script) {
 	}
 	s.states(s.ann(), h, payment.Provisional)
 }
+
+// unheard has a hostile till keep a Charge to itself, and the customer reach
+// the backend only weeks later: it gives the Charge up an hour after it was
+// told that nobody knows it.
+func unheard(s *script) {
+	s.bargainFor(s.ann(), 12_00, true)
+	s.part()
+	s.w.rogueTill.deals = nil
+	s.w.check.late = map[owner]bool{s.ann(): true}
+}

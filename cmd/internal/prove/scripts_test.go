@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 		{"the radio dies between voucher and receipt", allHonest, 12_00, 0, deadRadio},
 		{"two vouchers at one counter", rogueEve, 10_00, 0, twoAtOneCounter},
 		{"a till squats another's payment", rogueSol, 12_00, 0, squatted},
+		{"a Charge that no backend ever sees, of a customer who is away for weeks", rogueSol, 0, 0, unheard},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
