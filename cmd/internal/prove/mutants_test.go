@@ -3,8 +3,7 @@ package prove
 // mutants are the defects that the tests must find. The first ones take away,
 // one by one, the rules that protocol.md names under "What has been checked".
 func mutants() []Mutant {
-	all := slowMutants()
-	all = append(all, ruleMutants()...)
+	all := ruleMutants()
 	all = append(all, signatureMutants()...)
 	all = append(all, attackMutants()...)
 	all = append(all, proofMutants()...)
@@ -19,13 +18,6 @@ func mutants() []Mutant {
 	all = append(all, reversalMutants()...)
 	all = append(all, dialMutants()...)
 	return all
-}
-
-// slowMutants are found by a test that waits for what does not come any more.
-func slowMutants() []Mutant {
-	return []Mutant{
-		{Name: "the till judges again what has an outcome", File: "daemon/answer.go", Old: "if err != nil || ask.Answered() {", New: "if err != nil {", In: "cmd/internal/device", By: "^TestLinkLostAfterAccept$"},
-	}
 }
 
 const (
@@ -149,6 +141,7 @@ func deviceMutants() []Mutant {
 			New: "	if err := c.deliver(a, fx); err != nil {\n		return a, err\n	}\n	return a, c.commit(ch, a.Request)", In: here, By: scripts + "/^a_payment$"},
 		{Name: "notify before store", File: here + "/device.go", Old: "	f := d.w.commitFault(d)\n", New: "	d.told += uint64(len(c.Events))\n	f := d.w.commitFault(d)\n", In: here, By: scripts + "/^the_receipt's_commit_fails_and_is_not_on_disk$"},
 		{Name: "go on after a commit that failed but is on disk", File: here + "/device.go", Old: "	if f == faultAfter || f == faultKept {\n		return d.gone(faultNames[f])", New: "	if f == faultAfter || f == faultKept {\n		return store.ErrFull", In: here, By: scripts + "/^the_receipt's_commit_fails,_but_is_on_disk$"},
+		{Name: "the till judges again what has an outcome", File: "daemon/answer.go", Old: "if err != nil || ask.Answered() {", New: "if err != nil {", In: "daemon", By: "^TestAnOutcomeIsRepeatedUnjudged$"},
 		{Name: "a receipt while the verdict is awaited", File: here + "/sale.go", Old: "case sale.State == payment.Awaiting:", New: "case false:", In: here, By: scripts + "/^the_till's_caller_gives_up_before_the_verdict$"},
 		{Name: "the wall clock feeds the floor", File: "daemon/clock.go", Old: "	return c.floor.Add(time.Since(c.set))", New: "	if now := c.floor.Add(time.Since(c.set)); now.After(time.Now()) {\n		return now\n	}\n	return time.Now()", In: "daemon", By: "^TestClockWallDoesNotFeedTheFloor$"},
 		{Name: "believe the wall clock", File: "daemon/clock.go", Old: "	if floor.After(wall) {\n		return floor\n	}\n	return wall", New: "	_ = floor\n	return wall", In: "daemon", By: "^TestClockFloorRuns$"},
