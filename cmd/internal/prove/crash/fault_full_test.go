@@ -28,7 +28,7 @@ func limit(bytes int) error {
 // where one may be mounted, and of the bytes that a file may have.
 func fillDisk(t *testing.T, f flow, tb *table) {
 	at := func(dir, level, what string) {
-		r := &trial{flow: f, log: recordedIn(t, dir, f, level, &Fault{})}
+		r := trialOf(f, recordedIn(t, dir, f, level, &Fault{}))
 		marks := len(r.marks())
 		if r.log.Exit == 0 || marks == 0 {
 			t.Errorf("%s: exit %d after %d promises", what, r.log.Exit, marks)

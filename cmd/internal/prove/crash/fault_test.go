@@ -87,7 +87,7 @@ func failCalls(t *testing.T, f flow, tb *table) {
 		for _, n := range callsToFail(t, f, kind.fault) {
 			fault := kind.fault
 			fault.From = n
-			r := &trial{flow: f, log: recorded(t, f, safe, &fault)}
+			r := trialOf(f, recorded(t, f, safe, &fault))
 			tried++
 			if r.log.Exit != 0 {
 				ended++
