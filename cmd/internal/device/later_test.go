@@ -41,15 +41,15 @@ func TestTheyMeetHoursLater(t *testing.T) {
 					p.stop()
 				}
 				<-time.After(5 * time.Hour)
+				meet := r.silence()
 				till, other, ann = r.start(till.name, till.role), r.start(other.name, other.role), r.start(ann.name, ann.role)
-				ann.radio.mute()
 				if p := ann.payment(id); p.State != authorized {
 					t.Fatalf("before they meet it is %s", p.State)
 				}
 				var mine, others atomic.Int32
 				till.radio.onAnswer(func() { mine.Add(1) })
 				other.radio.onAnswer(func() { others.Add(1) })
-				ann.radio.unmute()
+				meet()
 				ann.reaches(id, tt.want) // nobody listens, and no payment is open
 				if mine.Load() != 1 || others.Load() != 0 {
 					t.Errorf("her till dialled %d times, the other one %d times", mine.Load(), others.Load())
