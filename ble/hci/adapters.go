@@ -39,15 +39,24 @@ func resolve(adapter string) (int, error) {
 	return byAddress(address)
 }
 
-// exists returns an error unless there is an adapter with that number.
+// noAddress is the address of an adapter that the kernel has not set up yet.
+const noAddress = "00:00:00:00:00:00"
+
+// exists returns an error unless there is an adapter with that number, which
+// the kernel has set up: whoever opens one before that finds it busy, and so it
+// stays until it is plugged in again (Linux 6.1).
 func exists(number int) error {
 	fd, err := socket()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if _, err := addressOf(fd, number); err != nil {
+	address, err := addressOf(fd, number)
+	if err != nil {
 		return adapterError(fmt.Errorf("hci%d: %w", number, err))
+	}
+	if address == noAddress {
+		return &link.AdapterError{Reason: reasonMissing, Detail: fmt.Sprintf("the kernel has not set up hci%d yet", number)}
 	}
 	return nil
 }

@@ -22,12 +22,8 @@ func TestVMContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	// Who opens an adapter before the kernel has set it up finds it busy, and
-	// it stays so.
-	for i := range k.Names {
-		var address string
-		k.Do(func(air *testbed.Air) { address = air.Address(i) })
-		appears(t, "the address, which the kernel asks the controller for", func() bool { return Present("addr:" + address) })
+	for _, name := range k.Names {
+		appears(t, "an adapter that the kernel has set up", func() bool { return Present(name) })
 	}
 	linktest.TestRadio(t, func(t *testing.T, n int) []link.Radio {
 		var radios []*Radio
