@@ -53,22 +53,39 @@ func (s *stranger) btmgmt(t *testing.T, said string, args ...string) string {
 	return p.await(t, said, func(l string) bool { return strings.Contains(l, said) }).text
 }
 
+// aborted is what the kernel says of a connection that is asked for before it
+// has put away the one that has just ended. The next one is made.
+const aborted = "Software caused connection abort"
+
 // gatttool does one thing with BlueZ's GATT client.
 func (s *stranger) gatttool(t *testing.T, victim string, args ...string) (out string, code int) {
 	t.Helper()
-	p, _ := s.tool(t, "gatttool", append([]string{"-i", s.k.Names[s.controller], "-b", victim, "-t", "random"}, args...)...)
-	code = p.exit(t)
-	return p.out.text() + p.err.text(), code
+	args = append([]string{"-i", s.k.Names[s.controller], "-b", victim, "-t", "random"}, args...)
+	for range 10 {
+		p, _ := s.tool(t, "gatttool", args...)
+		code = p.exit(t)
+		if out = p.out.text() + p.err.text(); !strings.Contains(out, aborted) {
+			break
+		}
+	}
+	return out, code
 }
 
 // connect starts BlueZ's GATT client, which then does what it is written.
 func (s *stranger) connect(t *testing.T, victim string) (*process, io.Writer) {
 	t.Helper()
-	p, in := s.tool(t, "gatttool", "-i", s.k.Names[s.controller], "-b", victim, "-t", "random", "-I")
-	say(t, in, "connect")
-	p.await(t, "a connection", func(l string) bool { return strings.Contains(l, "Connection successful") })
-	hurry(t, p)
-	return p, in
+	for {
+		p, in := s.tool(t, "gatttool", "-i", s.k.Names[s.controller], "-b", victim, "-t", "random", "-I")
+		say(t, in, "connect")
+		answer := p.await(t, "a connection", func(l string) bool {
+			return strings.Contains(l, "Connection successful") || strings.Contains(l, aborted)
+		})
+		if !strings.Contains(answer.text, aborted) {
+			hurry(t, p)
+			return p, in
+		}
+		p.kill()
+	}
 }
 
 func (s *stranger) tool(t *testing.T, name string, args ...string) (*process, io.Writer) {
