@@ -13,10 +13,13 @@ PREFIX  ?= /usr
 # TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless,
 # make fuzz FUZZ_IN=store, make crash EACH=64, make kill N=1000, make faults FLIPS=10000.
 PKG   ?= ./...
-# The proofs play everything in one goroutine: there is nothing to race. The
-# attacks take seven minutes with the detector; devices are raced by their own
-# tests.
+# The proofs and the models play everything in one goroutine: there is nothing
+# to race. The attacks take seven minutes with the detector; devices are raced
+# by their own tests.
 RACE  ?= $(shell $(GO) list ./... | grep -v /cmd/internal/prove)
+UNRACED = ^(TestAttacks|TestCounters|TestSettlementByModel)$$
+# Many tests wait more than they compute.
+JOBS  ?= $(shell echo $$((2 * $$(nproc))))
 TIME  ?= 10s
 # The packages that decide, and know of no network, disk or clock.
 PURE   = preauth|daemon/payment|ble/frame|ble/sim|syncer/outbox
@@ -31,8 +34,10 @@ FROM  ?= 1
 WHOLE ?= false
 MUTANTS ?= all
 OFFLINE ?= 1000
-# Where the proofs leave what they found, for make reliability.
+# Where the proofs leave what they found, for make reliability, and what that
+# draws.
 OUT     ?= $(CURDIR)/out
+PICTURE ?= .github/reliability.svg
 DEMO  ?=
 
 # The verifier and the machines: every statement of them is run by a test.
@@ -51,11 +56,11 @@ demo: prerequisites ## a till, customers and a backend on this machine, without 
 
 .PHONY: test
 test: prerequisites ## run the tests
-	$(GO) test -timeout 20m $(PKG)
+	$(GO) test -timeout 20m -p $(JOBS) $(PKG)
 
 .PHONY: race
 race: prerequisites ## run the tests under the race detector
-	$(GO) test -race -timeout 20m -skip '^TestAttacks$$' $(RACE)
+	$(GO) test -race -timeout 20m -p $(JOBS) -skip '$(UNRACED)' $(RACE)
 
 .PHONY: test-ble
 test-ble: prerequisites ## run the Bluetooth tests in small virtual machines; BLE_RUN=Race runs those that match
@@ -81,6 +86,14 @@ install: build ## install programs, units and the sample configuration below DES
 	install -m 644 deploy/vipasod.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
 	for f in vipasod vipaso-backend; do install -m 644 deploy/$$f.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/$$f.conf; done
 	test -e $(DESTDIR)/etc/vipasod/vipasod.toml || install -m 644 deploy/vipasod.toml $(DESTDIR)/etc/vipasod/
+
+.PHONY: proofs
+proofs: SEEDS = 1000
+proofs: prove crash faults kill fuzz-pure ## what is tried with each commit: a thousand seeds, all mutants, all crash images, kills, fuzzing
+
+.PHONY: prove
+prove: prerequisites ## run all tests of the simulator, with SEEDS seeds, OFFLINE payments and the MUTANTS
+	@GOGC=400 $(GO) test -count=1 -timeout 0 -v ./cmd/internal/prove -seeds $(SEEDS) -from $(FROM) -offline $(OFFLINE) -mutants "$(MUTANTS)" -out "$(OUT)"
 
 .PHONY: fuzz
 fuzz: prerequisites ## run every fuzz target for TIME
@@ -115,8 +128,8 @@ pairs: prerequisites ## kill till and customer at every step of a payment, alone
 	@$(GO) test -count=1 -timeout 0 -v -run '^(TestCrashesInPairs|TestDayOffline|TestLadder)$$' ./cmd/internal/prove -offline $(OFFLINE) -out "$(OUT)"
 
 .PHONY: reliability
-reliability: prerequisites ## draw what the proofs have found: out/reliability.html, and the README's picture
-	@$(GO) run ./cmd/internal/prove/report/draw -in "$(OUT)" -page "$(OUT)/reliability.html" -picture .github/reliability.svg
+reliability: prerequisites ## draw what the proofs have found: out/reliability.html, and PICTURE, which is the README's
+	@$(GO) run ./cmd/internal/prove/report/draw -in "$(OUT)" -page "$(OUT)/reliability.html" -picture "$(PICTURE)"
 
 .PHONY: cover
 cover: prerequisites ## fail unless every statement of the verifier and the machines is tested
