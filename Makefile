@@ -13,6 +13,7 @@ PREFIX  ?= /usr
 # TIME=1m, make bench BENCH=Pay, make race RACE=./daemon/..., make demo DEMO=--headless,
 # make fuzz FUZZ_IN=store, make crash EACH=64, make kill N=1000, make faults FLIPS=10000.
 PKG   ?= ./...
+SKIP  ?=
 # The proofs and the models play everything in one goroutine: there is nothing
 # to race. The attacks take seven minutes with the detector; devices are raced
 # by their own tests.
@@ -56,7 +57,7 @@ demo: prerequisites ## a till, customers and a backend on this machine, without 
 
 .PHONY: test
 test: prerequisites ## run the tests
-	$(GO) test -timeout 20m -p $(JOBS) $(PKG)
+	$(GO) test -timeout 20m -p $(JOBS) -skip '$(SKIP)' $(PKG)
 
 .PHONY: race
 race: prerequisites ## run the tests under the race detector
