@@ -115,6 +115,13 @@ func ledgerMutants() []Mutant {
 		{Name: "a repeated call sets funds aside again", File: books + "/preauthorize.go", Old: "h, ok, err := t.holdByRequestID(c.device.ID, id)", New: "h, ok, err := t.holdByRequestID(c.device.ID, c.device.ID)",
 			In: books, By: "^TestPreAuthorize$"},
 		{Name: "the backend forgets on power loss", File: books + "/store.go", Old: "_synchronous=EXTRA&", New: "_synchronous=NORMAL&", In: books, By: "^TestPragmasAreReadBack$"},
+		{Name: "what the till was guaranteed before does not count", File: books + "/preauth_rows.go",
+			Old: "coalesce(sum(v.guaranteed), 0)", New: "0", In: "syncer/backend", By: "^TestCollusionCostsTheIssuerNoMoreThanTheReserve$"},
+		{Name: "a guarantee is for all tills together", File: books + "/preauth_rows.go",
+			Old: "WHERE c.preauth_id = ? AND r.till_id = ?`, []any{h.id[:], till[:]}", New: "WHERE c.preauth_id = ?`, []any{h.id[:]}",
+			In: "syncer/backend", By: "^TestTheGuaranteeIsForEachTill$"},
+		{Name: "a voucher without a claim proves no overspending", File: books + "/evidence_rows.go",
+			Old: "ELSE ? END", New: "ELSE 0*? END", In: "syncer/backend", By: "^TestOverspendingBesideATwinIsProven$"},
 	}
 }
 
