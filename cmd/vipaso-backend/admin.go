@@ -241,6 +241,9 @@ func (a *admin) enrollTokenCreate() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
+			if b.Issuer, err = wiring.SigningKey(c.Context(), a.dir, b); err != nil {
+				return err
+			}
 			token, err := b.EnrollToken(c.Context(), who, key, ttl)
 			if err != nil {
 				return err

@@ -156,6 +156,37 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 	}
 }
 
+// Whoever has lost the file of the key that signs, or finds it spoilt, can
+// have another take over; only what needs that file is refused till then.
+func TestALostIssuerKeyIsWithdrawn(t *testing.T) {
+	for name, lose := range map[string]func(path string) error{
+		"gone":   os.Remove,
+		"spoilt": func(path string) error { return os.WriteFile(path, []byte("once a key"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "b")
+			s := serve(t, dir)
+			defer s.stop()
+			ada := s.create("customer_id", "customer", "create", "--name", "Ada")
+			token := []string{"enroll-token", "create", "--customer", ada, "--jwk", jwkFile(t, newKey(t))}
+			first := s.newest("issuer")
+			must(t, lose(filepath.Join(dir, "issuer-key.pem")))
+			if code, _, errs := s.admin(token...); code != exitConfig || !strings.Contains(errs, "issuer withdraw KEY") {
+				t.Errorf("a token: %d, %s", code, errs)
+			}
+			if code, _, errs := s.admin("ledger", "check"); code != exitOK {
+				t.Errorf("the ledger: %d, %s", code, errs)
+			}
+			if code, _, errs := s.admin("issuer", "withdraw", first, "--reason", "its file is lost"); code != exitOK {
+				t.Errorf("withdraw: %d, %s", code, errs)
+			}
+			if code, _, errs := s.admin(token...); code != exitOK {
+				t.Errorf("a token by the next key: %d, %s", code, errs)
+			}
+		})
+	}
+}
+
 func TestRootKeysAreListed(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "b"))
 	defer s.stop()

@@ -268,18 +268,9 @@ func TestTokenAndRevocationFromTheCommandLine(t *testing.T) {
 	defer s.stop()
 	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
 	key := newKey(t)
-	point, err := key.PublicKey.Bytes()
-	must(t, err)
-	jwk, err := json.Marshal(map[string]string{
-		"kty": "EC", "crv": "P-256",
-		"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:]),
-	})
-	must(t, err)
-	file := filepath.Join(t.TempDir(), "device.jwk")
-	must(t, os.WriteFile(file, jwk, 0o600))
-	token := s.create("token", "enroll-token", "create", "--customer", ada, "--jwk", file)
+	token := s.create("token", "enroll-token", "create", "--customer", ada, "--jwk", jwkFile(t, key))
 	phone := s.enroll(&backendv1.EnrollRequest{Credential: &backendv1.EnrollRequest_Token{Token: token}, Role: 2}, token, key)
-	_, err = phone.calls.Refresh(t.Context(), &backendv1.RefreshRequest{})
+	_, err := phone.calls.Refresh(t.Context(), &backendv1.RefreshRequest{})
 	must(t, err)
 
 	id := s.create("device_id", "device", "list")
@@ -335,6 +326,8 @@ func TestWrongInput(t *testing.T) {
 	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
 	s.create("business_id", "business", "create", "--name", "A farm", "--mcc", "0742")
 	gone := "0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10"
+	typo, unused := filepath.Join(t.TempDir(), "typo.db"), filepath.Join(t.TempDir(), "unused.db")
+	must(t, os.WriteFile(unused, nil, 0o600))
 	tests := []struct {
 		name string
 		args []string
@@ -366,6 +359,9 @@ func TestWrongInput(t *testing.T) {
 		{"no key file", []string{"enroll-token", "create", "--customer", ada, "--jwk", "/no/such/file"}, exitUsage, "--jwk"},
 		{"arguments missing", []string{"guarantee", "set", "1.00"}, exitUsage, "1 arguments, not 2"},
 		{"postgres", []string{"--db", "postgres://x", "device", "list"}, exitConfig, "comes later"},
+		{"a database that is not there", []string{"--db", "sqlite:" + typo, "ledger", "check"}, exitConfig, "no database at " + typo},
+		{"an import into one", []string{"--db", "sqlite:" + typo, "import", "x"}, exitConfig, "no database at " + typo},
+		{"a database nobody has used", []string{"--db", "sqlite:" + unused, "ledger", "check"}, exitConfig, "no backend has used the database"},
 		{"another kind of database", []string{"--db", "x.db", "device", "list"}, exitConfig, "sqlite:PATH"},
 	}
 	for _, tt := range tests {
@@ -412,6 +408,7 @@ func TestServeRefusesWhatItCannotDo(t *testing.T) {
 			[]string{"cannot listen on " + port + ": bind: address already in use", "Next: `ss -ltnp`", "--listen HOST:PORT"}},
 		{"a level that is none", []string{"serve", "--dir", dir, "--log-level", "loud"}, exitUsage, []string{"--log-level"}},
 		{"admin before the first start", []string{"admin", "--dir", t.TempDir(), "device", "list"}, exitConfig, []string{"was started", "Next: start the backend", "serve --dir"}},
+		{"admin in a file", []string{"admin", "--dir", file, "device", "list"}, exitConfig, []string{"unusable directory", "not a directory"}},
 		{"admin without a directory", []string{"admin", "device", "list"}, exitUsage, []string{"--dir is needed"}},
 	}
 	for _, tt := range tests {
@@ -472,6 +469,21 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	return k
+}
+
+// jwkFile is a file with the public half of a key.
+func jwkFile(t *testing.T, key *ecdsa.PrivateKey) string {
+	t.Helper()
+	point, err := key.PublicKey.Bytes()
+	must(t, err)
+	jwk, err := json.Marshal(map[string]string{
+		"kty": "EC", "crv": "P-256",
+		"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:]),
+	})
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "device.jwk")
+	must(t, os.WriteFile(file, jwk, 0o600))
+	return file
 }
 
 func must(t *testing.T, err error) {

@@ -78,9 +78,11 @@ func escape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// findKey returns the root or issuer key of dir with that public key. The
-// error wraps ErrDir or ErrKey, also if there is none.
+// findKey returns the root or issuer key of dir with that public key, whatever
+// is wrong with the files of others. The error wraps ErrDir or ErrKey, also if
+// there is none.
 func findKey(dir string, public preauth.PublicKey) (*ecdsa.PrivateKey, error) {
+	var unread error
 	for _, file := range []string{rootFile, issuerFile} {
 		all, err := keyFiles(dir, file)
 		if err != nil {
@@ -89,12 +91,16 @@ func findKey(dir string, public preauth.PublicKey) (*ecdsa.PrivateKey, error) {
 		for _, path := range all {
 			key, err := readKey(path)
 			if err != nil {
-				return nil, err
+				unread = errors.Join(unread, err)
+				continue
 			}
 			if preauth.PublicKeyOf(&key.PublicKey) == public {
 				return key, nil
 			}
 		}
+	}
+	if unread != nil {
+		return nil, unread
 	}
 	return nil, fmt.Errorf("no file in %s holds key %x: %w", dir, public.KeyID(), ErrKey)
 }

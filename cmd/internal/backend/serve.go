@@ -2,12 +2,15 @@ package backend
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -164,26 +167,34 @@ func publishCA(dir string) error {
 }
 
 // OpenAdmin opens the books of a backend that has been started at least once,
-// also while it runs. The caller closes the store.
+// also while it runs, and whether or not the file of the signing key is there:
+// a lost one can be withdrawn. The caller closes the store.
 //
-// The error wraps ErrNotStarted, ErrDir, ErrKey, or one of backend.Open's.
+// The error wraps ErrNotStarted, ErrDir, or one of backend.Open's.
 func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
-	if err := started(dir); err != nil {
-		return backend.Admin{}, err
-	}
-	store, err := backend.Open(ctx, Database(dir, db))
+	store, err := openBooks(ctx, dir, db)
 	if err != nil {
 		return backend.Admin{}, err
 	}
 	books := backend.Admin{Store: store, By: operator()}
-	public, err := books.SigningIssuer(ctx)
-	if err == nil {
-		books.Issuer, err = findKey(dir, public)
-	}
-	if err != nil {
+	if _, err := books.SigningIssuer(ctx); err != nil {
+		if errors.Is(err, backend.ErrNotFound) {
+			err = fmt.Errorf("no backend has used the database %s yet: %w", Database(dir, db), backend.ErrDatabase)
+		}
 		return backend.Admin{}, errors.Join(err, store.Close())
 	}
 	return books, nil
+}
+
+// SigningKey is the private key with which a backend signs now.
+//
+// The error wraps ErrDir or ErrKey, or is one of the store's.
+func SigningKey(ctx context.Context, dir string, books backend.Admin) (*ecdsa.PrivateKey, error) {
+	public, err := books.SigningIssuer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return findKey(dir, public)
 }
 
 // OpenServer opens the books as OpenAdmin does, to settle with them what was
@@ -192,16 +203,13 @@ func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 // The error wraps ErrNotStarted, ErrDir, ErrKey, or one of backend.Open's and
 // backend.New's.
 func OpenServer(ctx context.Context, dir, db string) (*backend.Server, *backend.Store, error) {
-	if err := started(dir); err != nil {
+	store, err := openBooks(ctx, dir, db)
+	if err != nil {
 		return nil, nil, err
 	}
 	authority, err := loadAuthority(dir, time.Now())
 	if err != nil {
-		return nil, nil, err
-	}
-	store, err := backend.Open(ctx, Database(dir, db))
-	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, store.Close())
 	}
 	server, err := backend.New(ctx, store, authority, backend.Options{})
 	if err != nil {
@@ -210,10 +218,21 @@ func OpenServer(ctx context.Context, dir, db string) (*backend.Server, *backend.
 	return server, store, nil
 }
 
-// started refuses a directory that no backend has served from yet.
-func started(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, CAFile)); err != nil {
-		return fmt.Errorf("%s: %w", dir, ErrNotStarted)
+// openBooks opens a database that is there, of a directory that a backend has
+// served from.
+func openBooks(ctx context.Context, dir, db string) (*backend.Store, error) {
+	_, err := os.Stat(filepath.Join(dir, CAFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", dir, ErrNotStarted)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrDir, err)
 	}
-	return nil
+	address := Database(dir, db)
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok && path != "" { // else Open says what is wrong
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no database at %s: %w", path, backend.ErrDatabase)
+		}
+	}
+	return backend.Open(ctx, address)
 }
