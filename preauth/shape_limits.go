@@ -51,5 +51,7 @@ func (s *shape) emergency(field string, v, normal int64) {
 
 // upTo checks a length of time in milliseconds; 0 is none.
 func (s *shape) upTo(field string, ms int64, longest time.Duration) {
-	s.is(field, ms >= 0 && ms <= longest.Milliseconds())
+	if ms < 0 || ms > longest.Milliseconds() {
+		s.wrong(field, fmt.Sprintf("is out of bounds, which are 0 to %.0fh", longest.Hours()))
+	}
 }

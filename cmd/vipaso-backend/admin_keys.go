@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,11 +91,29 @@ signs until all that it has signed is over, four months and more. See withdraw.`
 			if err != nil {
 				return err
 			}
+			if err := alsoWaiting(c, b, r); err != nil {
+				return err
+			}
 			return p.rotated(r, "issuer key %s signs from %s on; bundles list it now\n", keyName(r.Public), when(r.From))
 		}),
 	}
 	c.Flags().DurationVar(&overlap, "overlap", backend.IssuerOverlap, "how long it is listed before it signs")
 	return c
+}
+
+// alsoWaiting notes the keys that wait to sign beside the one that was made: an
+// earlier rotation need not have been forgotten.
+func alsoWaiting(c *cobra.Command, b backend.Admin, made wiring.Rotated) error {
+	all, err := b.IssuerKeys(c.Context())
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		if k.Public != made.Public && issuerState(k, time.Now()) == "signs later" {
+			fmt.Fprintf(c.ErrOrStderr(), "another key waits already: %s signs from %s on, until this one does\n", keyName(k.Public), when(k.From))
+		}
+	}
+	return nil
 }
 
 func (a *admin) issuerWithdraw() *cobra.Command {
@@ -118,7 +137,7 @@ in "device list", and revoke them. Repeated, this command changes nothing. The
 file of the key may be deleted afterwards.`,
 		Example: `  vipaso-backend admin --dir ./backend issuer withdraw 5c1f0a9be2d37846 --reason "backup was stolen"`,
 		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
-			id, err := hex.DecodeString(args[0])
+			id, err := hex.DecodeString(strings.ReplaceAll(args[0], ":", "")) // vipasoctl trust prints it with colons
 			if err != nil || len(id) != 8 {
 				return usage(c, fmt.Errorf("%q is no key: keys have 16 hexadecimal digits, `issuer list` shows them", args[0]))
 			}
@@ -212,8 +231,10 @@ this one follows it, and signs nothing from then on. Devices take the new key wi
 the next trust bundle, from the backend or from a device they meet, after up to %d
 rotations that they have missed; after more, a device must be enrolled again.
 
-Keep the file of the new key. Nobody needs that of the old one any more; whoever
-steals it can deceive devices that have not heard of the new one.`, preauth.HandoversMax),
+Keep the file of the new key. Nobody needs the private file of the old one any more;
+whoever steals it can deceive devices that have not heard of the new one. Keep the
+public half of each, which vipasoctl trust -o FILE writes on a device: a receipt or
+evidence is proven by the root key of its time, or by an earlier one.`, preauth.HandoversMax),
 		Example: `  vipaso-backend admin --dir ./backend root rotate`,
 		RunE: a.with(func(c *cobra.Command, _ []string, b backend.Admin, p printer) error {
 			r, err := wiring.RotateRoot(c.Context(), a.dir, b)

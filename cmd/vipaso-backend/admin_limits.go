@@ -23,8 +23,8 @@ type amountFlag struct {
 
 // amountFlags are the amounts of a cap, in the order of columns.
 var amountFlags = []amountFlag{
-	{"payment-max", "largest offline payment, tip included", func(c *peerv1.Cap) *int64 { return &c.PaymentMax }},
-	{"total-max", "largest sum that is not settled yet", func(c *peerv1.Cap) *int64 { return &c.TotalMax }},
+	{"payment-max", "largest offline payment, tip included; 0 for no offline payments", func(c *peerv1.Cap) *int64 { return &c.PaymentMax }},
+	{"total-max", "largest sum that is not settled yet; 0 for no offline payments", func(c *peerv1.Cap) *int64 { return &c.TotalMax }},
 	{"counterparty-max", "largest part of it with one device of the other side; 0 for no bound of its own", func(c *peerv1.Cap) *int64 { return &c.CounterpartyMax }},
 	{"emergency-payment-max", "largest payment in an emergency; 0 for no other than normal", func(c *peerv1.Cap) *int64 { return &c.EmergencyPaymentMax }},
 	{"emergency-total-max", "largest sum in an emergency; 0 for no other than normal", func(c *peerv1.Cap) *int64 { return &c.EmergencyTotalMax }},
@@ -65,7 +65,7 @@ and can lower it for themselves, but not raise it.`,
 	for _, one := range amountFlags {
 		l.amounts[one.name] = f.String(one.name, "", one.help)
 	}
-	f.Uint32Var(&l.count, "stored-count", 0, "most payments that wait to be settled")
+	f.Uint32Var(&l.count, "stored-count", 0, "most payments that wait to be settled; 0 for no offline payments")
 	f.DurationVar(&l.offline, "offline-max", 0, "longest time without the backend; 0 for as long as the trust bundle may be old")
 	f.StringVar(&l.velocity, "velocity", "", `most offline payments with one device of the other side in a time, as in "10/1h"; 0 for no bound`)
 	f.DurationVar(&l.emergency, "emergency-max", 0, "longest emergency that an operator of a device may declare; 0 for none")

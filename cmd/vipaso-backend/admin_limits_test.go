@@ -79,6 +79,25 @@ func TestLimitsMisused(t *testing.T) {
 	}
 }
 
+// A limit that is no part of the total is named, with both amounts, and a time
+// that is too long with how long it may be.
+func TestLimitsSayTheirBounds(t *testing.T) {
+	s := serve(t, t.TempDir())
+	defer s.stop()
+	for _, tt := range []struct{ flag, value, want string }{
+		{"--payment-max", "500.01", "payment-max would be 500.01 USD, more than total-max, which is 500.00"},
+		{"--counterparty-max", "600.00", "counterparty-max would be 600.00 USD, more than total-max, which is 500.00"},
+		{"--offline-max", "9000h", "0 to 720h"},
+		{"--emergency-max", "25h", "0 to 24h"},
+		{"--stored-count", "-1", `--stored-count takes a whole number from 0 on, not "-1"`},
+	} {
+		exit, _, errs := s.admin("limits", "set", "--currency", "USD", tt.flag, tt.value)
+		if exit != exitUsage || !strings.Contains(errs, tt.want) {
+			t.Errorf("%s %s: %d %s", tt.flag, tt.value, exit, errs)
+		}
+	}
+}
+
 // An emergency limit that the change leaves below the normal one is named,
 // with both amounts.
 func TestLimitsOfAnEmergencyBelowThoseOfADay(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagError returns err, or, if it is a flag's refusal of a time or of a yes or
-// no, what the flag takes.
+// flagError returns err, or, if it is a flag's refusal of a time, a number or a
+// yes or no, what the flag takes.
 func flagError(err error) error {
 	var wrong *pflag.InvalidValueError
 	if !errors.As(err, &wrong) {
@@ -18,6 +18,8 @@ func flagError(err error) error {
 	switch wrong.GetFlag().Value.Type() {
 	case "duration":
 		takes = "a time with its unit, such as 90s, 10m or 24h"
+	case "uint32":
+		takes = "a whole number from 0 on"
 	case "bool":
 		takes = "true or false"
 	default:

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,9 +104,9 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 	customer := s.create("customer_id", "customer", "create", "--name", "Ada")
 	first := s.newest("issuer")
 	for _, args := range [][]string{
-		{"issuer", "withdraw", first}, {"issuer", "withdraw", first[1:], "--reason", "r"}, {"issuer", "withdraw", "no key at all...", "--reason", "r"},
+		{"issuer", "withdraw", first}, {"issuer", "withdraw", first, "--reason", strings.Repeat("long ", 600)}, {"issuer", "withdraw", first[1:], "--reason", "r"}, {"issuer", "withdraw", "no key at all...", "--reason", "r"},
 	} {
-		if code, _, errs := s.admin(args...); code != exitUsage {
+		if code, _, errs := s.admin(args...); code != exitUsage || len(errs) > 500 {
 			t.Errorf("%q: %d, %s", args, code, errs)
 		}
 	}
@@ -117,7 +118,10 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 		t.Fatalf("%d, %s%s", code, out, errs)
 	}
 	second := s.newest("issuer")
-	if again := s.create("signing_key_id", "issuer", "withdraw", first, "--reason", "again"); again != second {
+	id, err := hex.DecodeString(first)
+	must(t, err)
+	colons := strings.ReplaceAll(fmt.Sprintf("% x", id), " ", ":") // as a device prints it
+	if again := s.create("signing_key_id", "issuer", "withdraw", colons, "--reason", "again"); again != second {
 		t.Errorf("key %s signs, not %s", again, second)
 	}
 	for _, run := range []string{"running", "started again"} {
@@ -141,6 +145,10 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 		}
 	}
 	waits := s.create("key_id", "issuer", "rotate")
+	code, _, errs = s.admin("issuer", "rotate", "--overlap", "100h")
+	if code != exitOK || !strings.Contains(errs, "another key waits already: "+waits) {
+		t.Errorf("one that waits longer: %d, %s", code, errs)
+	}
 	if now := s.create("signing_key_id", "issuer", "withdraw", second, "--reason", "that one, too"); now != waits {
 		t.Errorf("key %s signs, not the one that waited, %s", now, waits)
 	}
@@ -151,7 +159,7 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 		}
 	}
 	keys, err := filepath.Glob(filepath.Join(dir, "issuer-key*.pem"))
-	if err != nil || len(keys) != 2 {
+	if err != nil || len(keys) != 3 {
 		t.Errorf("keys: %v, %v", keys, err)
 	}
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -132,7 +133,7 @@ func (a Admin) SetLimits(ctx context.Context, currency string, change func(all *
 			}
 		}
 		change(all, in)
-		if err := emergencyBelow(in); err != nil {
+		if err := errors.Join(aboveTotal(in), emergencyBelow(in)); err != nil {
 			return err
 		}
 		checked := &peerv1.DeviceCert{
@@ -149,6 +150,21 @@ func (a Admin) SetLimits(ctx context.Context, currency string, change func(all *
 		}
 		return t.nextEpoch() // devices renew their certificates when they see another epoch
 	})
+}
+
+// aboveTotal refuses a part that would be more than the whole of it, which is
+// never what was meant. The error wraps ErrInvalid.
+func aboveTotal(in *peerv1.Cap) error {
+	for _, one := range []struct {
+		what string
+		part int64
+	}{{"payment-max", in.PaymentMax}, {"counterparty-max", in.CounterpartyMax}} {
+		if one.part > in.TotalMax {
+			return fmt.Errorf("%s would be %s %s, more than total-max, which is %s: set it lower, or total-max higher: %w", one.what,
+				money.Format(one.part, in.Currency), in.Currency, money.Format(in.TotalMax, in.Currency), ErrInvalid)
+		}
+	}
+	return nil
 }
 
 // emergencyBelow refuses an emergency that would bound more than a normal day.

@@ -77,6 +77,9 @@ func TestSetLimitsIsRefused(t *testing.T) {
 	}{
 		"no currency":                     {"XXX", func(*peerv1.DeviceCert, *peerv1.Cap) {}, money.ErrCurrency},
 		"an emergency below the normal":   {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.EmergencyPaymentMax = 49_99 }, ErrInvalid},
+		"a payment above the total":       {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.PaymentMax = 500_01 }, ErrInvalid},
+		"one counterparty above it":       {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.CounterpartyMax = 500_01 }, ErrInvalid},
+		"a total below a payment":         {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.TotalMax = 49_99 }, ErrInvalid},
 		"a velocity without time":         {"", func(all *peerv1.DeviceCert, _ *peerv1.Cap) { all.VelocityMax = 1 }, ErrInvalid},
 		"an emergency of more than a day": {"", func(all *peerv1.DeviceCert, _ *peerv1.Cap) { all.EmergencyMaxMs = 24*3600e3 + 1 }, ErrInvalid},
 	} {

@@ -52,10 +52,11 @@ func (a Admin) SigningIssuer(ctx context.Context) (public preauth.PublicKey, err
 // find the private key, which must be stored before.
 //
 // The error wraps ErrIssuersFull, ErrNotFound if no server has used the books
-// yet, or ErrInvalid if the overlap is below zero.
+// yet, or ErrInvalid if the overlap is below zero or lasts longer than the
+// present key.
 func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap time.Duration) (from time.Time, err error) {
 	if overlap < 0 {
-		return from, fmt.Errorf("overlap %s: %w", overlap, ErrInvalid)
+		return from, fmt.Errorf("an overlap of %s: it is 0s or more: %w", overlap, ErrInvalid)
 	}
 	err = a.Store.Write(ctx, func(t Tx) error {
 		now := a.now()
@@ -66,6 +67,9 @@ func (a Admin) RotateIssuer(ctx context.Context, next preauth.PublicKey, overlap
 		all, err := t.issuersInUse()
 		if err != nil {
 			return err
+		}
+		if end := signing(all, now).notAfter; overlap > 0 && from.After(end) { // none is taken also when the present key has ended
+			return fmt.Errorf("an overlap of %s: the present key ends before that, on %s: %w", overlap, end.UTC().Format(time.DateOnly), ErrInvalid)
 		}
 		if n := len(listed(all)); n >= issuersListed {
 			return fmt.Errorf("%d, the first of them until %s: %w", n, firstEnd(listed(all)).UTC().Format(time.DateOnly), ErrIssuersFull)

@@ -232,6 +232,9 @@ func TestIssuerKeysAreBounded(t *testing.T) {
 	if _, err := r.admin.RotateIssuer(r.ctx, r.add(), -1); !errors.Is(err, ErrInvalid) {
 		t.Errorf("before now: %v", err)
 	}
+	if _, err := r.admin.RotateIssuer(r.ctx, r.add(), IssuerLife+time.Hour); !errors.Is(err, ErrInvalid) {
+		t.Errorf("after the present key has ended: %v", err)
+	}
 	r.wantIssuers("then", issuersListed)
 }
 
