@@ -26,8 +26,9 @@ func TestFaultCounts(t *testing.T) {
 		r.note(fmt.Errorf("first message: %w", fault))
 	}
 	r.note(secure.ErrHandshake)
+	r.note(fmt.Errorf("session: %w", &secure.PeerError{Alert: secure.AlertIdentity}))
 	want := map[string]uint64{
-		"empty PDU": 3, "handshake failed": 3, "peer broke the protocol": 1, "peer identity refused": 1,
+		"identity refused by the other side": 1, "empty PDU": 3, "handshake failed": 3, "peer broke the protocol": 1, "peer identity refused": 1,
 		"protocol version refused": 1, "advertisement refused": 1,
 	}
 	if got := r.with(radio); !maps.Equal(got, want) {

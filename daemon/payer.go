@@ -95,9 +95,7 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) (*p
 	if err != nil {
 		t.d.refused.note(err)
 		t.d.log.Info("handshake", "error", err)
-		if errors.Is(err, secure.ErrVersion) {
-			t.incompatible(ctx, err)
-		}
+		t.hopeless(ctx, err)
 		l.Close("handshake")
 		return nil, err
 	}
@@ -117,16 +115,26 @@ func (t *till) shakeHands(ctx context.Context, l link.Link, s link.Sighting) (*p
 	return p, nil
 }
 
-// incompatible tells whoever waits for a payment that somebody near could not
-// be asked, why, and what to do: searching on does not help.
-func (t *till) incompatible(ctx context.Context, err error) {
+// deniedNear is what helps when a device near refuses this till.
+const deniedNear = "a device near refused this till: let that device, or this one, go online once (`vipasoctl sync now`)."
+
+// hopeless tells whoever waits for a payment that somebody near could not be
+// asked, why, and what to do, if searching on does not help.
+func (t *till) hopeless(ctx context.Context, err error) {
+	why := deniedNear
+	if !deniedThere(err) {
+		if !errors.Is(err, secure.ErrVersion) {
+			return
+		}
+		reason, _ := reasonOf(err)
+		e, _ := catalogue.Lookup(reason)
+		why = reason + ": " + message(e, err) + " " + e.Next
+	}
 	sale, open, failed := t.d.store.OpenSale(ctx)
 	if failed != nil || !open {
 		return
 	}
-	reason, _ := reasonOf(err)
-	e, _ := catalogue.Lookup(reason)
-	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_SEARCHING, t.connected(), reason+": "+message(e, err)+" "+e.Next)
+	t.progress.tell(sale.ID, businessv1.ProgressStep_PROGRESS_STEP_SEARCHING, t.connected(), why)
 }
 
 // local is this device's part in a handshake with a device of that role.

@@ -29,7 +29,8 @@ type asking struct {
 
 	opened   chan string // gets the payment's id when it is first heard
 	known    bool
-	lost     error // why there is no stream now
+	lost     error  // why there is no stream now
+	why      string // why somebody near cannot be asked, as was last heard
 	payment  *paymentv1.Payment
 	finished chan error
 }
@@ -93,8 +94,13 @@ func (s *asking) hear(m *businessv1.StreamPaymentRequestResponse) error {
 // while somebody decides, and why somebody near cannot be asked is for staff,
 // so both are shown wherever people read.
 func (s *asking) progress(p *businessv1.Progress) {
-	needed := p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN ||
-		p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_SEARCHING && p.GetDetail() != ""
+	needed := p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_REQUEST_SHOWN
+	if p.GetStep() == businessv1.ProgressStep_PROGRESS_STEP_SEARCHING && p.GetDetail() != "" {
+		if p.GetDetail() == s.why {
+			return // the till tries again and again
+		}
+		needed, s.why = true, p.GetDetail()
+	}
 	if needed && !s.app.json {
 		s.app.note("%s", progressText(p))
 		return
@@ -121,7 +127,18 @@ func (s *asking) report(ctx context.Context, err error) error {
 	if err != nil {
 		return s.unknown(err)
 	}
-	return s.app.printOutcome(ctx, s.payment, requestOutcome(s.payment))
+	return s.end(ctx, s.payment)
+}
+
+// end prints how the payment ended. If time ran out while somebody near could
+// not be asked, the next step is what was to do about that.
+func (s *asking) end(ctx context.Context, p *paymentv1.Payment) error {
+	done := requestOutcome(p)
+	next := ""
+	if exitCode(done) == exitTimeout && s.why != "" {
+		next = clean(s.why) + " Then ask again."
+	}
+	return s.app.printNext(ctx, p, done, next)
 }
 
 // requestOutcome is paymentOutcome, where a request that was cancelled since
@@ -167,7 +184,7 @@ func (s *asking) withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.app.printOutcome(ctx, p, requestOutcome(p))
+	return s.end(ctx, p)
 }
 
 // unheard ends a withdrawal for which the daemon never named the payment.

@@ -366,3 +366,21 @@ func TestPages(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestSyncNowSaysThatNobodyAnswered: with nothing to hand in, a silent backend is
+// not passed over.
+func TestSyncNowSaysThatNobodyAnswered(t *testing.T) {
+	f := answering(t)
+	f.answer("SyncPayments", &paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Summary{Summary: &paymentv1.SyncSummary{}}})
+	for online, want := range map[bool]string{
+		true:  "nothing to do; everything is handed in\n",
+		false: "nothing waits, but the backend did not answer: limits and trust are of 07:00\n",
+	} {
+		st := offlineTill()
+		st.Status.Backend.Online = online
+		f.answer("GetStatus", st)
+		if got := f.run("sync", "now"); got.code != 0 || got.stdout != want {
+			t.Errorf("online %t: %+v, want %q", online, got, want)
+		}
+	}
+}

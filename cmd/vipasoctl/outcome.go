@@ -12,7 +12,12 @@ import (
 // printOutcome prints p and returns outcome, so that the exit code says the
 // same as the text.
 func (a *app) printOutcome(ctx context.Context, p *paymentv1.Payment, outcome error) error {
-	if err := a.emit(p, func() { a.printPaid(p, a.story(ctx, p)) }); err != nil {
+	return a.printNext(ctx, p, outcome, "")
+}
+
+// printNext is printOutcome with a next step that is known better than from p.
+func (a *app) printNext(ctx context.Context, p *paymentv1.Payment, outcome error, next string) error {
+	if err := a.emit(p, func() { a.printPaid(p, a.story(ctx, p), next) }); err != nil {
 		return err
 	}
 	return outcome
@@ -33,8 +38,9 @@ func (a *app) story(ctx context.Context, p *paymentv1.Payment) []*paymentv1.Even
 	return resp.GetTimeline()
 }
 
-// printPaid prints in a few lines what became of p and how firm that is.
-func (a *app) printPaid(p *paymentv1.Payment, story []*paymentv1.Event) {
+// printPaid prints in a few lines what became of p and how firm that is. Without
+// a next step it is that of p.
+func (a *app) printPaid(p *paymentv1.Payment, story []*paymentv1.Event, next string) {
 	head := word(p.GetState()) + "  " + sum(p.GetAmount(), p.GetCurrency())
 	if !zero(p.GetTip()) {
 		head += " + tip " + clean(p.GetTip()) + " = " + sum(p.GetTotal(), p.GetCurrency())
@@ -49,7 +55,10 @@ func (a *app) printPaid(p *paymentv1.Payment, story []*paymentv1.Event) {
 	if text := firmness(p); text != "" {
 		a.printf("finality   %s\n", text)
 	}
-	a.printf("next step: %s\n", a.nextStep(p, story))
+	if next == "" {
+		next = a.nextStep(p, story)
+	}
+	a.printf("next step: %s\n", next)
 }
 
 // refusals lists why customers said no, or why the till refused an answer.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
@@ -210,5 +212,30 @@ func TestWhyNobodyCanBeAsked(t *testing.T) {
 	}
 	if got := f.run("pay", "request", "12.00", "USD", "--json"); got.code != 0 || got.stderr != "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestTimeoutSaysWhyNobodyAnswered: when devices near could not be asked, the
+// next step after the time is up is what helps, and it is said once before.
+func TestTimeoutSaysWhyNobodyAnswered(t *testing.T) {
+	const why = "a device near refused this till: let it go online once."
+	f := answering(t)
+	refused := &businessv1.StreamPaymentRequestResponse{Update: &businessv1.StreamPaymentRequestResponse_Progress{
+		Progress: &businessv1.Progress{Step: businessv1.ProgressStep_PROGRESS_STEP_SEARCHING, Detail: why},
+	}}
+	expired := paid(paymentv1.PaymentState_PAYMENT_STATE_EXPIRED)
+	expired.Reason = "TIMEOUT"
+	for _, test := range []struct {
+		steps []proto.Message
+		said  string
+		next  string
+	}{
+		{[]proto.Message{refused, searching(), refused, outcomeOf(expired)}, "searching: " + why + "\n", "next step: " + why + " Then ask again.\n"},
+		{[]proto.Message{searching(), outcomeOf(expired)}, "", "next step: nobody accepted in time; ask again.\n"},
+	} {
+		f.answer("StreamPaymentRequest", test.steps...)
+		if got := f.run("pay", "request", "12.00", "USD"); got.code != 6 || got.stderr != test.said || !strings.HasSuffix(got.stdout, test.next) {
+			t.Errorf("%+v, want %q and %q", got, test.said, test.next)
+		}
 	}
 }

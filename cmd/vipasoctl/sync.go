@@ -20,7 +20,7 @@ func (a *app) syncCommand() *cobra.Command {
 		Use:   "now",
 		Short: "Hand everything in now; the daemon also does it by itself",
 		Long: `Now hands everything in and prints the backend's verdicts. With nothing to do it
-exits 0. With --json it prints one object: summary and verdicts.`,
+exits 0, and says so if the backend did not answer. With --json it prints one object: summary and verdicts.`,
 		Example: `  vipasoctl sync now
   vipasoctl sync now --json | jq .summary.remaining`,
 		Args: cobra.NoArgs,
@@ -67,7 +67,7 @@ func (a *app) syncNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.emit(result, func() { a.printSummary(result.GetSummary()) })
+	return a.emit(result, func() { a.printSummary(result.GetSummary(), a.unheardBackend(ctx)) })
 }
 
 func (a *app) printVerdict(v *paymentv1.SyncVerdict) {
@@ -75,7 +75,22 @@ func (a *app) printVerdict(v *paymentv1.SyncVerdict) {
 		strings.Join(keep([]string{sum(v.GetTotal(), v.GetCurrency()), "paid out " + sum(v.GetSettledAmount(), v.GetCurrency()), clean(v.GetReason())}), "  "))
 }
 
-func (a *app) printSummary(s *paymentv1.SyncSummary) {
+// unheardBackend says how old what the backend has said is, if it does not
+// answer now, else "". Without a status there is less to tell, and no error.
+func (a *app) unheardBackend(ctx context.Context) string {
+	st, err := a.getStatus(ctx)
+	if err != nil || st.GetBackend().GetOnline() {
+		return ""
+	}
+	if t := st.GetBackend().GetBundleTime(); t != nil {
+		return "nothing waits, but the backend did not answer: limits and trust are of " + a.clock(t)
+	}
+	return "nothing waits, but the backend did not answer"
+}
+
+// printSummary prints count and sum; silent is what to say of a backend that
+// did not answer, to which nothing was to be handed in.
+func (a *app) printSummary(s *paymentv1.SyncSummary, silent string) {
 	for _, t := range s.GetTotals() {
 		a.printf("%s  %s  %s, paid out %s\n", pad(clean(t.GetVerdict()), 12), plural(t.GetCount(), "payment"),
 			sum(t.GetSum(), t.GetCurrency()), sum(t.GetSettledSum(), t.GetCurrency()))
@@ -83,6 +98,8 @@ func (a *app) printSummary(s *paymentv1.SyncSummary) {
 	switch {
 	case s.GetRemaining() > 0:
 		a.printf("%s handed in, %d still waiting\n", plural(s.GetSynced(), "item"), s.GetRemaining())
+	case s.GetSynced() == 0 && silent != "":
+		a.printf("%s\n", silent)
 	case s.GetSynced() == 0:
 		a.printf("nothing to do; everything is handed in\n")
 	default:

@@ -1,8 +1,14 @@
 package device
 
 import (
+	"context"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
+
+	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 
 	"github.com/vipaso/vipasod/cmd/internal/backend"
 	"github.com/vipaso/vipasod/preauth"
@@ -47,6 +53,24 @@ func (p *party) refusals() (n uint64) {
 	return n
 }
 
+// toldOfRefusal waits until the till's staff hear that somebody near has refused
+// the till, and what to do about it.
+func (p *party) toldOfRefusal(ask *businessv1.SendPaymentRequestViaBleRequest) {
+	p.rig.t.Helper()
+	ctx, cancel := context.WithTimeout(p.rig.ctx, patience)
+	defer cancel()
+	stream, err := p.business.StreamPaymentRequest(ctx, &businessv1.StreamPaymentRequestRequest{Request: ask})
+	p.rig.must(err)
+	for told := ""; !strings.Contains(told, "refused this till"); {
+		m, err := stream.Recv()
+		p.rig.must(err)
+		told = m.GetProgress().GetDetail()
+	}
+	if p.status().GetRadio().GetRefused()["identity refused by the other side"] == 0 {
+		p.rig.t.Error("the till does not count that it was refused")
+	}
+}
+
 // TestIssuerWithdrawn: the only issuer key is taken back while a till and a
 // customer are offline, after a payment. They go on between themselves; the one
 // who has heard of it and the one who has not do not deal with each other; when
@@ -74,8 +98,10 @@ func TestIssuerWithdrawn(t *testing.T) {
 		}
 		before := ann.refusals() + till.refusals()
 		events := ann.listen(r.ctx)
-		result := till.request("3.00", offline)
+		ask := &businessv1.SendPaymentRequestViaBleRequest{RequestId: uuid.NewString(), Amount: "3.00", Currency: "USD", Policy: offline}
+		result := till.ask(ask)
 		r.until("they refuse each other", func() bool { return ann.refusals()+till.refusals() > before })
+		till.toldOfRefusal(ask)
 
 		setOffline(false, till)
 		r.until("the till has what it needs", func() bool { return till.epoch() == ann.epoch() && till.healed() })
