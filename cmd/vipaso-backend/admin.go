@@ -47,7 +47,7 @@ func adminCommand() *cobra.Command {
 	f := c.PersistentFlags()
 	f.StringVar(&a.dir, "dir", "", "directory of the backend")
 	f.StringVar(&a.db, "db", "", "database, sqlite:PATH (default: in --dir)")
-	f.BoolVar(&a.json, "json", false, "print one JSON object per line")
+	f.BoolVar(&a.json, "json", false, "print one JSON object per line; errors go to stderr as text")
 	return c
 }
 

@@ -64,7 +64,7 @@ func evidenceObject(e backend.Proven) evidenceJSON {
 func (a *admin) evidenceExport() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use: "export ID|DEVICE -o FILE", Short: "Write evidence to a file that anyone can verify", Args: exactly(1),
+		Use: "export ID|DEVICE -o FILE", Short: "Write evidence to a file that anyone can verify", Args: wants("ID|DEVICE"),
 		Long: `Export writes the signed objects that prove a double spend to FILE, one JSON object.
 Whoever knows the root key of this backend verifies it with nothing else (vipasoctl
 evidence verify FILE --root KEY). DEVICE stands for its only evidence.`,
@@ -126,7 +126,7 @@ func evidenceNamed(ctx context.Context, books backend.Admin, which string) (back
 				return e, nil
 			}
 		}
-		return backend.Proven{}, fmt.Errorf("evidence %d: %w", n, backend.ErrNotFound)
+		return backend.Proven{}, fmt.Errorf("evidence %d: %w", n, errNoEvidence)
 	}
 	device, err := preauth.ParseID(which)
 	if err != nil {
@@ -141,7 +141,7 @@ func evidenceNamed(ctx context.Context, books backend.Admin, which string) (back
 	}
 	switch len(found) {
 	case 0:
-		return backend.Proven{}, fmt.Errorf("evidence against device %s: %w", device, backend.ErrNotFound)
+		return backend.Proven{}, fmt.Errorf("evidence against device %s: %w", device, errNoEvidence)
 	case 1:
 		return found[0], nil
 	}

@@ -12,7 +12,7 @@ import (
 
 func (a *admin) guaranteeSet() *cobra.Command {
 	return &cobra.Command{
-		Use: "set AMOUNT CUR", Short: "Set it per till, for pre-authorizations issued from now on", Args: exactly(2),
+		Use: "set AMOUNT CUR", Short: "Set it per till, for pre-authorizations issued from now on", Args: wants("AMOUNT", "CUR"),
 		Example: `  vipaso-backend admin --dir ./backend guarantee set 20.00 USD`,
 		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
 			amount, err := money.Parse(args[0], args[1])

@@ -15,6 +15,8 @@ import (
 )
 
 var (
+	// errNoSealed says that a file is not one of sealed payments.
+	errNoSealed = errors.New("no sealed payments can be read")
 	// errUnread says that a file of sealed payments cannot be read, or not
 	// all of it.
 	errUnread = errors.New("cannot be read")
@@ -24,7 +26,7 @@ var (
 
 func (a *admin) importSealed() *cobra.Command {
 	return &cobra.Command{
-		Use: "import FILE", Short: "Settle payments that a device sealed into a file", Args: exactly(1),
+		Use: "import FILE", Short: "Settle payments that a device sealed into a file", Args: wants("FILE"),
 		Long: `Import settles the payments in FILE, which vipasoctl payments evacuate wrote on a
 device, as if that device had handed them in. It works beside a running serve, and says
 of each payment what came of it. Doing it again is harmless: each payment settles once.
@@ -55,15 +57,15 @@ type submit func(context.Context, *backendv1.SubmitRequest) (*backendv1.SubmitRe
 func importFile(ctx context.Context, server *backend.Server, settle submit, path string, p printer) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnread, err)
+		return fmt.Errorf("%w: %w", errNoSealed, err)
 	}
 	defer f.Close()
 	parts, damage := seal.ReadFile(f)
+	if errors.Is(damage, seal.ErrFormat) {
+		return fmt.Errorf("%s: %w: %w", path, errNoSealed, damage)
+	}
 	if damage != nil {
 		damage = fmt.Errorf("%s: %w: %w", path, errUnread, damage)
-	}
-	if len(parts) == 0 && damage != nil {
-		return damage
 	}
 	all := newImported()
 	for n, part := range parts {

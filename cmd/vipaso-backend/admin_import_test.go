@@ -91,19 +91,24 @@ func TestImport(t *testing.T) {
 	whole, err := os.ReadFile(file)
 	must(t, err)
 	must(t, os.WriteFile(cut, whole[:len(whole)-20], 0o600))
-	if code, out, errs := s.admin("import", cut, "--json"); code != exitFailed || !strings.HasPrefix(out, `{"items":1,"judged":1,`) || !strings.Contains(errs, cut) || !strings.Contains(errs, "copy it again") {
+	if code, out, errs := s.admin("import", cut, "--json"); code != exitFailed || !strings.HasPrefix(out, `{"items":1,"judged":1,`) || !strings.Contains(errs, cut) || !strings.Contains(errs, "copy the file again") {
 		t.Errorf("a file cut off: %d %s%s", code, out, errs)
 	}
+	head, _, _ := bytes.Cut(whole, []byte("\n"))
+	must(t, os.WriteFile(cut, head, 0o600))
+	if code, out, errs := s.admin("import", cut, "--json"); code != exitFailed || !strings.HasPrefix(out, `{"items":0,"judged":0,`) || !strings.Contains(errs, "copy the file again") {
+		t.Errorf("nothing but its head: %d %s%s", code, out, errs)
+	}
 	foreign := sealed(t, bytes.Repeat([]byte{9}, 32), item)
-	if code, _, errs := s.admin("import", foreign); code != exitFailed || !strings.Contains(errs, "part 1 of "+foreign) || !strings.Contains(errs, "another backend") {
+	if code, _, errs := s.admin("import", foreign); code != exitFailed || !strings.Contains(errs, "part 1 of "+foreign) || !strings.Contains(errs, "another backend") || strings.Contains(errs, "chacha") {
 		t.Errorf("for another backend: %d %s", code, errs)
 	}
 	for _, path := range []string{filepath.Join(s.dir, "ca.pem"), filepath.Join(s.dir, "none")} {
-		if code, out, errs := s.admin("import", path); code != exitFailed || out != "" || !strings.Contains(errs, path) || !strings.Contains(errs, "evacuate FILE") {
+		if code, out, errs := s.admin("import", path); code != exitUsage || out != "" || !strings.Contains(errs, path) || !strings.Contains(errs, "evacuate FILE") {
 			t.Errorf("%s: %d %s%s", path, code, out, errs)
 		}
 	}
-	if code, _, errs := s.admin("import"); code != exitUsage || !strings.Contains(errs, "0 arguments, not 1") {
+	if code, _, errs := s.admin("import"); code != exitUsage || !strings.Contains(errs, "wants FILE") {
 		t.Errorf("no file: %d %s", code, errs)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -66,7 +67,7 @@ func headObject(h backend.JournalHead) headJSON {
 
 func (a *admin) journalVerify() *cobra.Command {
 	return &cobra.Command{
-		Use: "verify FILE", Short: "Compare a device's exported journal with what it has told before", Args: exactly(1),
+		Use: "verify FILE", Short: "Compare a device's exported journal with what it has told before", Args: wants("FILE"),
 		Long: `Verify checks the journal that vipasoctl journal export FILE wrote on a device, and
 holds it against the ends of it that the device has signed and journal list shows. The
 exit code is 0 only if the journal is whole and contradicts none of them. What the
@@ -93,12 +94,15 @@ type compared struct {
 	Problems []string `json:"problems"`
 }
 
+// errNoJournal says that a file is none, as far as can be read.
+var errNoJournal = errors.New("no journal can be read")
+
 // compareJournal verifies a journal and compares it with the ends that its
 // device has signed.
 func compareJournal(ctx context.Context, books backend.Admin, path string) (*compared, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errFile, err)
+		return nil, fmt.Errorf("%w: %w", errNoJournal, err)
 	}
 	defer f.Close()
 	root, err := books.OldestRoot(ctx)
@@ -118,6 +122,9 @@ func compareJournal(ctx context.Context, books backend.Admin, path string) (*com
 			hashes[e.Sequence] = e.Hash
 		}
 	})
+	if errors.Is(err, proof.ErrFile) && j.Entries == 0 {
+		return nil, fmt.Errorf("%s: %w: its first line is not of one", path, errNoJournal)
+	}
 	if err != nil {
 		return &compared{Entries: fmt.Sprint(j.Entries), Agreed: "0", Notes: []string{}, Problems: []string{err.Error()}}, nil
 	}

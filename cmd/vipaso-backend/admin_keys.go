@@ -119,7 +119,7 @@ func alsoWaiting(c *cobra.Command, b backend.Admin, made wiring.Rotated) error {
 func (a *admin) issuerWithdraw() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "withdraw KEY --reason TEXT", Short: "Take an issuer key back that somebody else may have, also while serve runs", Args: exactly(1),
+		Use: "withdraw KEY --reason TEXT", Short: "Take an issuer key back that somebody else may have, also while serve runs", Args: wants("KEY"),
 		Long: `Take an issuer key back that somebody else may have, also while serve runs. From
 now on trust bundles do not list it, it signs nothing, and enrollment tokens that
 it signed count no more. If it is the key that signs, another one does at once: a

@@ -12,7 +12,7 @@ import (
 
 func (a *admin) deviceRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "End a device; what it has signed is still settled", Args: exactly(1),
+		Use: "revoke ID", Short: "End a device; what it has signed is still settled", Args: wants("ID"),
 		Long: `Revoke ends a lost device: it gets no certificates any more, and tills refuse it as
 soon as they have the next trust bundle. What it signed before is settled, whoever
 hands it in, so that its pre-authorizations stay held until they settle. Revoke prints

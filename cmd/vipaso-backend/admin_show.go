@@ -87,7 +87,7 @@ type requestJSON struct {
 
 func (a *admin) paymentShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show each request of a payment and what became of it", Args: exactly(1),
+		Use: "show ID", Short: "Show each request of a payment and what became of it", Args: wants("ID"),
 		Example: `  vipaso-backend admin --dir ./backend payment show ID`,
 		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
 			id, err := preauth.ParseID(args[0])

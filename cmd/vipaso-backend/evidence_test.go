@@ -222,7 +222,9 @@ func TestJournal(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(spoilt, bytes.Replace(text, []byte(`"body":"AQ=="`), []byte(`"body":"AA=="`), 1), 0o600))
 	check("changed", spoilt, exitFailed, "event 1 was changed")
-	check("no file", "/nowhere/journal", exitUsage, "/nowhere/journal")
+	check("no file", "/nowhere/journal", exitUsage, "/nowhere/journal", "Next: name the file that `vipasoctl journal export FILE`")
+	key := filepath.Join(s.dir, "ca.pem")
+	check("no journal", key, exitUsage, key+": no journal can be read: its first line is not of one\nNext: name the file that `vipasoctl journal export")
 
 	back := &log{t: t, d: till, entries: append([]preauth.JournalEntry{}, l.entries[:4]...)}
 	back.add(1, preauth.JournalSkip)

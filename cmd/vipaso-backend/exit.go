@@ -48,6 +48,9 @@ var errJournal = errors.New("the journal does not agree with what the device has
 // errNoPayment says that nobody has told this backend of a payment.
 var errNoPayment = errors.New("not found: no device has told this backend of it")
 
+// errNoEvidence says that nothing like it was proven.
+var errNoEvidence = errors.New("not found: no such double spend was proven")
+
 // exits maps errors to exit codes and to what to do next. The first that
 // matches counts.
 var exits = []struct {
@@ -60,25 +63,28 @@ var exits = []struct {
 	{money.ErrPrecision, exitUsage, "AMOUNT_PRECISION: leave the extra decimals out"},
 	{money.ErrRange, exitUsage, "AMOUNT_RANGE: use a smaller amount"},
 	{money.ErrCurrency, exitUsage, "CURRENCY_UNKNOWN: use an ISO 4217 code such as USD"},
-	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them"},
+	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them, and `vipasoctl payments list` those of payments"},
 	{backend.ErrInvalid, exitUsage, "see what the command takes, with an example, by adding --help to it"},
-	{backend.ErrInstrument, exitConflict, "create one with: vipaso-backend admin instrument create"},
+	{backend.ErrInstrument, exitConflict, "create one with `vipaso-backend admin --dir DIR instrument create`; --help says how"},
 	{errNoPayment, exitConflict, "find the id with `vipasoctl payments list` on the till or the customer's device, and hand in what waits there with `vipasoctl sync now`"},
+	{errNoEvidence, exitConflict, "`vipaso-backend admin --dir DIR evidence list` shows what there is"},
 	{backend.ErrNotFound, exitConflict, "check the id; the create commands print it, and `device list` lists devices, `issuer list` keys"},
 	{backend.ErrIssuersFull, exitConflict, "wait until the first of them ends; `vipaso-backend admin --dir DIR issuer list` shows them"},
 	{wiring.ErrListen, exitConfig, "`ss -ltnp` shows who has which port; choose an address of this host and a free port with --listen HOST:PORT"},
 	{wiring.ErrServed, exitConfig, "stop that one, or give this one a directory of its own with --dir"},
 	{wiring.ErrNotStarted, exitConfig, "start the backend there once with: vipaso-backend serve --dir DIR"},
 	{wiring.ErrKey, exitConfig, "put the file back from your backup of the directory, or take another with --dir; an issuer key that is lost can be replaced with `vipaso-backend admin --dir DIR issuer withdraw KEY --reason TEXT`, a root key cannot"},
+	{errNoJournal, exitUsage, "name the file that `vipasoctl journal export FILE` wrote on the device"},
+	{errNoSealed, exitUsage, "name the file that `vipasoctl payments evacuate FILE` wrote"},
 	{errPartly, exitFailed, "import the file again when the cause is gone: what has a verdict keeps it, and nothing settles twice"},
-	{errUnread, exitFailed, "name the file that `vipasoctl payments evacuate FILE` wrote; if it was damaged on its way, copy it again and repeat: nothing settles twice"},
+	{errUnread, exitFailed, "copy the file again from where `vipasoctl payments evacuate FILE` wrote it, and repeat: nothing settles twice"},
 	{fs.ErrPermission, exitConfig, "run it as the user that `ls -ld DIR` shows, or take another directory with --dir"},
 	{wiring.ErrDir, exitConfig, "make the directory with `mkdir -p DIR`, or take another with --dir"},
 	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH with the path that serve was given, or leave it out for the database in --dir"},
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
 	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
 	{backend.ErrSeal, exitFailed, "it may have been sealed for another backend; if it is this one's, copy the file again and repeat: nothing settles twice"},
-	{errFile, exitUsage, "name another FILE: what exists is not replaced, and a journal to be verified is made with `vipasoctl journal export FILE`"},
+	{errFile, exitUsage, "name another FILE, in a directory that exists: what exists is not replaced"},
 	{errJournal, exitFailed, "ask for a fresh export of the device; if it still disagrees, its store was put back or its journal replaced: look at the device before it is used again"},
 	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},
 }

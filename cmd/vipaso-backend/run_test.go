@@ -335,7 +335,11 @@ func TestWrongInput(t *testing.T) {
 		says string
 	}{
 		{"an unknown command", []string{"bank"}, exitUsage, `unknown command "bank"`},
-		{"no subcommand", []string{"business"}, exitUsage, "needs a subcommand"},
+		{"no subcommand", []string{"business"}, exitUsage, "vipaso-backend: admin business needs a subcommand\n"},
+		{"a word too many", []string{"issuer", "list", "extra"}, exitUsage, `admin issuer list takes no argument, not "extra"`},
+		{"an amount below zero", []string{"guarantee", "set", "-5.00", "USD"}, exitUsage, "Next: AMOUNT_SYNTAX"},
+		{"no key", []string{"issuer", "withdraw"}, exitUsage, "vipaso-backend: admin issuer withdraw wants KEY\n"},
+		{"evidence there is not", []string{"evidence", "export", gone, "-o", typo}, exitConflict, "Next: `vipaso-backend admin --dir DIR evidence list`"},
 		{"an unknown flag", []string{"device", "list", "--all"}, exitUsage, "unknown flag"},
 		{"no name", []string{"business", "create"}, exitUsage, "plain text"},
 		{"a name that turns text around", []string{"business", "create", "--name", "a\u202eb"}, exitUsage, "plain text"},
@@ -357,7 +361,7 @@ func TestWrongInput(t *testing.T) {
 		{"nobody to enroll", []string{"enroll-code", "create"}, exitUsage, "--business ID and --customer ID"},
 		{"no time to enroll", []string{"enroll-code", "create", "--customer", ada, "--ttl", "0s"}, exitUsage, "ttl"},
 		{"no key file", []string{"enroll-token", "create", "--customer", ada, "--jwk", "/no/such/file"}, exitUsage, "--jwk"},
-		{"arguments missing", []string{"guarantee", "set", "1.00"}, exitUsage, "1 arguments, not 2"},
+		{"arguments missing", []string{"guarantee", "set", "1.00"}, exitUsage, "vipaso-backend: admin guarantee set wants AMOUNT CUR\n"},
 		{"postgres", []string{"--db", "postgres://x", "device", "list"}, exitConfig, "comes later"},
 		{"a database that is not there", []string{"--db", "sqlite:" + typo, "ledger", "check"}, exitConfig, "no database at " + typo},
 		{"an import into one", []string{"--db", "sqlite:" + typo, "import", "x"}, exitConfig, "no database at " + typo},
@@ -457,6 +461,10 @@ func TestHelpHasExamples(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if code := run(t.Context(), []string{"serve", "--help"}, &out, &out); code != exitOK || !strings.Contains(out.String(), "ca.pem") {
+		t.Errorf("help: %d %s", code, out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"--help"}, &out, &out); code != exitOK || !strings.Contains(out.String(), "Exit codes: 0 ok, 1 ") || !strings.Contains(out.String(), "vipaso-backend serve") {
 		t.Errorf("help: %d %s", code, out.String())
 	}
 	if code := run(t.Context(), []string{"version"}, &out, &out); code != exitOK || strings.Contains(out.String(), "(devel)") {

@@ -51,8 +51,8 @@ func Open(key *ecdh.PrivateKey, sealed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
 	plain, err := hpke.Open(private, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info), sealed)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
+	if err != nil { // which says no more to anybody
+		return nil, ErrSealed
 	}
 	return plain, nil
 }
