@@ -93,7 +93,7 @@ func (a *admin) businessCreate() *cobra.Command {
 func parseMCC(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || len(s) != 4 {
-		return 0, fmt.Errorf("--mcc takes four digits, such as 5812 or 0742, not %q", s)
+		return 0, fmt.Errorf("--mcc takes four digits, such as 5812 or 0742, not %.64q", s)
 	}
 	return uint32(n), nil
 }

@@ -139,7 +139,7 @@ file of the key may be deleted afterwards.`,
 		RunE: a.with(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
 			id, err := hex.DecodeString(strings.ReplaceAll(args[0], ":", "")) // vipasoctl trust prints it with colons
 			if err != nil || len(id) != 8 {
-				return usage(c, fmt.Errorf("%q is no key: keys have 16 hexadecimal digits, `issuer list` shows them", args[0]))
+				return usage(c, fmt.Errorf("%.64q is no key: keys have 16 hexadecimal digits, `issuer list` shows them", args[0]))
 			}
 			if reason == "" {
 				return usage(c, errors.New("--reason is needed: it is kept with the key"))

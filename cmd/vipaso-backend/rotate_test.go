@@ -104,7 +104,7 @@ func TestIssuerKeyIsWithdrawnBesideServe(t *testing.T) {
 	customer := s.create("customer_id", "customer", "create", "--name", "Ada")
 	first := s.newest("issuer")
 	for _, args := range [][]string{
-		{"issuer", "withdraw", first}, {"issuer", "withdraw", first, "--reason", strings.Repeat("long ", 600)}, {"issuer", "withdraw", first[1:], "--reason", "r"}, {"issuer", "withdraw", "no key at all...", "--reason", "r"},
+		{"issuer", "withdraw", first}, {"issuer", "withdraw", first, "--reason", strings.Repeat("long ", 600)}, {"issuer", "withdraw", strings.Repeat("5c", 600), "--reason", "r"}, {"issuer", "withdraw", first[1:], "--reason", "r"}, {"issuer", "withdraw", "no key at all...", "--reason", "r"},
 	} {
 		if code, _, errs := s.admin(args...); code != exitUsage || len(errs) > 500 {
 			t.Errorf("%q: %d, %s", args, code, errs)
@@ -174,7 +174,6 @@ func TestALostIssuerKeyIsWithdrawn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "b")
 			s := serve(t, dir)
-			defer s.stop()
 			ada := s.create("customer_id", "customer", "create", "--name", "Ada")
 			token := []string{"enroll-token", "create", "--customer", ada, "--jwk", jwkFile(t, newKey(t))}
 			first := s.newest("issuer")
@@ -191,6 +190,8 @@ func TestALostIssuerKeyIsWithdrawn(t *testing.T) {
 			if code, _, errs := s.admin(token...); code != exitOK {
 				t.Errorf("a token by the next key: %d, %s", code, errs)
 			}
+			s.stop()
+			serve(t, dir).stop()
 		})
 	}
 }
@@ -202,6 +203,9 @@ func TestRootKeysAreListed(t *testing.T) {
 	second := s.create("key_id", "root", "rotate")
 	if newest := s.newest("root"); newest != second {
 		t.Errorf("the newest is %s, not %s", newest, second)
+	}
+	if code, out, _ := s.admin("root", "rotate", "--help"); code != exitOK || !strings.Contains(out, "Keep the\npublic half of each") {
+		t.Errorf("help: %d %s", code, out)
 	}
 	_, out, _ := s.admin("root", "list")
 	for _, want := range []string{first, second, "signs", "handed over"} {

@@ -45,8 +45,9 @@ func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
 	return a, err
 }
 
-// firstKey reads the oldest key of a kind that is in dir, and makes the first
-// if there is none: the file of one that was rotated may be gone.
+// firstKey reads the oldest key of a kind that is in dir and can be read, and
+// makes the first if there is none: the file of one that was rotated or
+// withdrawn may be gone or spoilt.
 func firstKey(dir, file string) (*ecdsa.PrivateKey, error) {
 	all, err := keyFiles(dir, file)
 	if err != nil {
@@ -55,7 +56,15 @@ func firstKey(dir, file string) (*ecdsa.PrivateKey, error) {
 	if len(all) == 0 {
 		return ensureKey(filepath.Join(dir, file))
 	}
-	return readKey(all[0])
+	var unread error
+	for _, path := range all {
+		key, err := readKey(path)
+		if err == nil {
+			return key, nil
+		}
+		unread = errors.Join(unread, err)
+	}
+	return nil, unread
 }
 
 // keyFiles are the files of dir that hold keys of a kind, the first key before

@@ -2,7 +2,7 @@ package backend
 
 import (
 	"context"
-	"fmt"
+	"crypto/ecdsa"
 	"os"
 	"os/user"
 	"strconv"
@@ -20,11 +20,11 @@ type Withdrawn struct {
 // WithdrawIssuer takes the issuer key with that id back, also while a server
 // runs, and makes another one in dir if no other is there to sign.
 //
-// The error wraps ErrDir, is one of backend.Admin's, or wraps ErrKey if the
-// file of a key that waited is gone: the key is withdrawn then all the same.
+// The error wraps ErrDir, or is one of backend.Admin's.
 func WithdrawIssuer(ctx context.Context, dir string, books backend.Admin, keyID [8]byte, reason string) (w Withdrawn, err error) {
+	find := func(public preauth.PublicKey) (*ecdsa.PrivateKey, error) { return findKey(dir, public) }
 	_, file, err := offer(dir, issuerFile, func(spare preauth.PublicKey) (used bool, err error) {
-		w.Withdrawal, err = books.WithdrawIssuer(ctx, keyID, spare, reason)
+		w.Withdrawal, err = books.WithdrawIssuer(ctx, find, keyID, spare, reason)
 		return w.Made, err
 	})
 	if err != nil {
@@ -32,9 +32,6 @@ func WithdrawIssuer(ctx context.Context, dir string, books backend.Admin, keyID 
 	}
 	if w.Made {
 		w.File = file
-	}
-	if _, err := findKey(dir, w.Signs); err != nil { // of a key that was listed ahead
-		return Withdrawn{}, fmt.Errorf("withdrawn, but the key that is to sign is not there: %w", err)
 	}
 	return w, nil
 }
