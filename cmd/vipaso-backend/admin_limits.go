@@ -66,9 +66,9 @@ and can lower it for themselves, but not raise it.`,
 		l.amounts[one.name] = f.String(one.name, "", one.help)
 	}
 	f.Uint32Var(&l.count, "stored-count", 0, "most payments that wait to be settled; 0 for no offline payments")
-	f.DurationVar(&l.offline, "offline-max", 0, "longest time without the backend; 0 for as long as the trust bundle may be old")
-	f.StringVar(&l.velocity, "velocity", "", `most offline payments with one device of the other side in a time, as in "10/1h"; 0 for no bound`)
-	f.DurationVar(&l.emergency, "emergency-max", 0, "longest emergency that an operator of a device may declare; 0 for none")
+	f.DurationVar(&l.offline, "offline-max", 0, "longest time without the backend, at most 720h; 0 for as long as the trust bundle may be old")
+	f.StringVar(&l.velocity, "velocity", "", `most offline payments with one device of the other side in a time of at most 168h, as in "10/1h"; 0 for no bound`)
+	f.DurationVar(&l.emergency, "emergency-max", 0, "longest emergency that an operator of a device may declare, at most 24h; 0 for none")
 	return c
 }
 
@@ -91,7 +91,7 @@ func (l *limitFlags) read(c *cobra.Command) (func(*peerv1.DeviceCert, *peerv1.Ca
 	}
 	velocity, err := preauth.ParseVelocity(l.velocity)
 	if f.Changed("velocity") && err != nil {
-		return nil, usage(c, fmt.Errorf("--velocity: %w", err))
+		return nil, usage(c, fmt.Errorf("--velocity: %w, of at most 168h", err))
 	}
 	others := f.Changed("stored-count") || f.Changed("offline-max") || f.Changed("velocity") || f.Changed("emergency-max")
 	if len(amounts) == 0 && !others {

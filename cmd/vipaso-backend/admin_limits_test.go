@@ -89,6 +89,7 @@ func TestLimitsSayTheirBounds(t *testing.T) {
 		{"--counterparty-max", "600.00", "counterparty-max would be 600.00 USD, more than total-max, which is 500.00"},
 		{"--offline-max", "9000h", "0 to 720h"},
 		{"--emergency-max", "25h", "0 to 24h"},
+		{"--velocity", "10/169h", "of at most 168h"},
 		{"--stored-count", "-1", `--stored-count takes a whole number from 0 on, not "-1"`},
 	} {
 		exit, _, errs := s.admin("limits", "set", "--currency", "USD", tt.flag, tt.value)
