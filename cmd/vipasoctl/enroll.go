@@ -74,7 +74,7 @@ func (a *app) logoutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.emit(resp.GetIdentity(), func() { a.printIdentity(resp.GetIdentity()) })
+			return a.emit(resp.GetIdentity(), func() { a.printf("logged out\n") })
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also while money is not handed in")

@@ -155,7 +155,7 @@ func readSealed(path string) (parts []seal.Part, damage, err error) {
 	parts, err = seal.ReadFile(f)
 	switch {
 	case errors.Is(err, seal.ErrDamaged):
-		return parts, &fileError{path: path, err: err}, nil
+		return parts, &fileError{path: path, err: err, empty: len(parts) == 0}, nil
 	case err != nil:
 		return nil, nil, &fileError{path: path, err: err, hint: carryHint}
 	}

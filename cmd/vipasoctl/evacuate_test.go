@@ -87,6 +87,7 @@ func TestCarry(t *testing.T) {
 	}{
 		{"whole", sealedFile, 0, `{"items":107,"judged":106}`, ""},
 		{"cut", head + one, 1, `{"items":100,"judged":99}`, "error: PATH: 1 parts of 2: the file is damaged\nwhy    It was cut short or changed on its way. What could be read was handed in.\nnext   copy it again"},
+		{"nothing left", head, 1, `{"items":0,"judged":0}`, "why    It was cut short or changed on its way. Nothing in it could be read.\nnext   copy it again"},
 		{"a bad part before a good one", head + `{"items":1,"sealed":"YmFk"}` + "\n" + two, 2, `{"items":7,"judged":7}`, "error: SEAL_INVALID: What was carried is not sealed"},
 		{"another file", "hello\n", 2, "", notFormat},
 	}

@@ -78,7 +78,9 @@ func (a *app) verifyEvidence(text []byte, root preauth.PublicKey) error {
 	var got preauth.DoubleSpend
 	e, err := proof.ParseEvidence(text)
 	if err == nil {
-		got, err = preauth.VerifyEvidence(root, e)
+		if got, err = preauth.VerifyEvidence(root, e); err != nil {
+			err = proof.OtherRoot(err, root, e.GetIssuance())
+		}
 	}
 	if err != nil {
 		return a.judge(nil, fmt.Errorf("evidence: %w", err), nil)

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vipaso/vipasod/cmd/internal/proof"
 	"github.com/vipaso/vipasod/preauth/seal"
 )
 
@@ -17,6 +18,8 @@ type fileError struct {
 	err  error
 	hint string // where the file comes from, if it is missing
 	keep bool   // no flag replaces it
+
+	empty bool // nothing in a damaged file could be read
 }
 
 // Error says which file and what is wrong with it, without the names of
@@ -42,9 +45,11 @@ func (f *fileError) explanation() explanation {
 		e.why, e.next = "A device trusts only the backend whose ca.pem it was given; `vipaso-backend serve` makes that file and prints its path when it starts.",
 			f.hint+", then vipasoctl enroll --backend URL --ca ca.pem --code CODE"
 	case errors.Is(f.err, seal.ErrDamaged):
-		e.why, e.next = "It was cut short or changed on its way. What could be read was handed in.", "copy it again from where it was written, and repeat: nothing settles twice"
+		e.why, e.next = "It was cut short or changed on its way. "+either(f.empty, "Nothing in it could be read.", "What could be read was handed in."), "copy it again from where it was written, and repeat: nothing settles twice"
 	case errors.Is(f.err, seal.ErrFormat):
 		e.why, e.next = "Something else wrote it, or its beginning is lost.", f.hint
+	case errors.Is(f.err, proof.ErrRoot):
+		e.next = f.hint
 	case errors.Is(f.err, fs.ErrExist) && f.keep:
 		e.why, e.next = "It may hold payments that are nowhere else, so nothing replaces it.", "choose another name"
 	case errors.Is(f.err, fs.ErrExist):

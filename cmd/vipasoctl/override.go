@@ -12,6 +12,12 @@ import (
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 )
 
+// Something is allowed for so long at the least and at the most.
+const (
+	allowMin = time.Minute
+	allowMax = 24 * time.Hour
+)
+
 func (a *app) overrideCommand() *cobra.Command {
 	stale := a.allowCommand("stale-bundle", devicev1.AllowanceKind_ALLOWANCE_KIND_STALE_BUNDLE, time.Hour)
 	stale.Short = "Sell with a trust bundle of 3 to 7 days, everything at risk"
@@ -61,7 +67,8 @@ func (a *app) emergencyCommand() *cobra.Command {
 	on := a.allowCommand("on", devicev1.AllowanceKind_ALLOWANCE_KIND_EMERGENCY, 4*time.Hour)
 	on.Short = "Deal by the emergency limits that the backend has signed"
 	on.Long = `An emergency lasts no longer than the backend has signed, and can be declared again
-only after the backend has heard of it. The device's own limits go on; override
+only after the backend has heard of it; within its time it may be ended and begun
+again. The device's own limits go on; override
 own-limits lifts them.`
 	off := &cobra.Command{
 		Use:     "off",
@@ -96,13 +103,16 @@ func (a *app) allowCommand(name string, kind devicev1.AllowanceKind, during time
 			if strings.TrimSpace(reason) == "" {
 				return usagef("%s wants --reason TEXT: it is kept, and told to the backend", cmd.CommandPath())
 			}
+			if during < allowMin || during > allowMax {
+				return usagef("--for %s: want 1m to 24h", short(during))
+			}
 			return a.allow(cmd.Context(), &devicev1.AllowRequest{
 				RequestId: uuid.NewString(), Kind: kind, Reason: reason, For: durationpb.New(during),
 			})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept, and told to the backend")
-	cmd.Flags().DurationVar(&during, "for", during, "how long, at most 24h")
+	cmd.Flags().DurationVar(&during, "for", during, "how long, 1m to 24h")
 	return cmd
 }
 
@@ -117,7 +127,13 @@ func (a *app) allow(ctx context.Context, req *devicev1.AllowRequest) error {
 	if err != nil {
 		return err
 	}
-	return a.emit(resp, func() { a.printf("%s\n", a.allowance(resp.GetAllowance())) })
+	return a.emit(resp, func() {
+		a.printf("%s\n", a.allowance(resp.GetAllowance()))
+		got := resp.GetAllowance()
+		if lasts := got.GetUntil().AsTime().Sub(got.GetSince().AsTime()); got.GetSince() != nil && lasts < req.GetFor().AsDuration() {
+			a.note("that is %s, not %s: no longer is signed", short(lasts.Round(time.Second)), short(req.GetFor().AsDuration()))
+		}
+	})
 }
 
 func (a *app) endAllowance(ctx context.Context, kind devicev1.AllowanceKind) error {

@@ -37,9 +37,24 @@ func TestOverrideMisused(t *testing.T) {
 	f := answering(t)
 	for _, args := range []string{
 		"override own-limits", "override own-limits --reason", "override end", "override end everything", "override end unspecified", "emergency on --for 4h",
+		"emergency on --reason why --for 59s", "override own-limits --reason why --for 25h",
 	} {
 		if got := f.run(strings.Fields(args)...); got.code != 2 || f.last("Allow") != nil || f.last("EndAllowance") != nil {
 			t.Errorf("%s: %+v", args, got)
 		}
+	}
+}
+
+// TestAnEmergencyIsCutShort: who gets less time than was asked for is told.
+func TestAnEmergencyIsCutShort(t *testing.T) {
+	f := answering(t)
+	f.answer("Allow", &devicev1.AllowResponse{Allowance: allowance()}) // for an hour
+	for during, want := range map[string]string{"1h": "", "9h": "that is 1h, not 9h: no longer is signed\n"} {
+		if got := f.run("emergency", "on", "--reason", "why", "--for", during); got.code != 0 || got.stderr != want {
+			t.Errorf("%s: %+v, want %q", during, got, want)
+		}
+	}
+	if got := f.run("override", "own-limits", "--reason", "why", "--for", "25h"); !strings.Contains(got.stderr, "--for 25h: want 1m to 24h") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -21,7 +21,8 @@ func (n *noProof) Error() string {
 func (n *noProof) explanation() explanation {
 	return explanation{
 		head: n.Error(),
-		why:  "The device is not enrolled any more, or at another backend than then, or its trust bundle is older than the issuers' certificates.",
+		why: "The device is not enrolled any more, at another backend than then, its trust bundle is older than the issuers' certificates, " +
+			"or the issuer key that signed them was withdrawn.",
 		next: "vipasoctl sync now, then again; the device of the other side may have it too",
 	}
 }

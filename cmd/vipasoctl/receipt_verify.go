@@ -97,7 +97,9 @@ func (a *app) verifyReceipt(text string, root preauth.PublicKey) error {
 	var got preauth.ProvenPayment
 	p, err := proof.ParseReceiptText(text)
 	if err == nil {
-		got, err = preauth.VerifyProof(root, p)
+		if got, err = preauth.VerifyProof(root, p); err != nil {
+			err = proof.OtherRoot(err, root, p.GetIssuance())
+		}
 	}
 	if err != nil {
 		return a.judge(nil, fmt.Errorf("receipt: %w", err), nil)

@@ -32,7 +32,7 @@ Exit codes: 0 ok, 1 operation failed (declined, cancelled, rejected), 2 usage,
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.socket, "socket", "", "unix socket `path` of vipasod (default VIPASO_SOCKET, else "+defaultSocket+")")
-	flags.BoolVar(&a.json, "json", false, "print results as JSON, one object a line")
+	flags.BoolVar(&a.json, "json", false, "print results as JSON, one object a line; errors go to stderr as text")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show progress also when stderr is no terminal")
 	a.addGroup(root, "Payments:", a.payCommand(), a.paymentsCommand(), a.preauthCommand(), a.instrumentsCommand(), a.syncCommand(), a.receiptGroup())
 	a.addGroup(root, "This device:", a.statusCommand(), a.doctorCommand(), a.readyCommand(), a.trustCommand(), a.enrollCommand(), a.logoutCommand(), a.listenCommand())

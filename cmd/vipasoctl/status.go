@@ -91,7 +91,7 @@ func (a *app) screen(st *devicev1.Status) string {
 		line("limits", limitParts(st, l)...)
 	}
 	if t := st.GetOfflineUntil(); t != nil {
-		line("offline", "until "+a.clock(t)+", if the backend does not answer before")
+		line("offline", "payments without the backend until "+a.clock(t))
 	}
 	for _, one := range st.GetAllowances() {
 		line("allowed", a.stdout.bad(a, a.allowance(one)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,6 +76,9 @@ func (a *app) judge(found any, wrong error, human func()) error {
 	}
 	said := a.plain(unproven{Error: wrong.Error()}, func() {
 		a.printf("%s  %s\n", a.stdout.bad(a, "not proven"), clean(oneLine(wrong.Error())))
+		if errors.Is(wrong, proof.ErrOtherRoot) {
+			a.note("with a root key that was written before it was replaced: --root OLD")
+		}
 	})
 	if said != nil {
 		return said

@@ -178,14 +178,14 @@ func TestReceiptVerify(t *testing.T) {
 			`{"proven":true,"payment_id":"` + paymentID + `","business_name":"Cafe Central","mcc":"5812",`,
 			`"amount":"12.00","tip":"1.00","total":"13.00","currency":"USD","payment_reference":"table 4","stored_at":"2026-09-21T14:13:21Z","finality":"PROVISIONAL"}`,
 		}},
-		{"another root", []string{text, "--root", stranger}, 1, []string{"not proven  receipt: issuers: ", "signature does not verify"}},
+		{"another root", []string{text, "--root", stranger}, 1, []string{"not proven  receipt: issuers: ", "signature does not verify; it may be proven under an earlier root key\n"}},
 		{"a receipt of another till", []string{forged, "--root", key}, 1, []string{"not proven  receipt: receipt: ", "signature does not verify"}},
 		{"for programs, another root", []string{text, "--root", stranger, "--json"}, 1, []string{`{"proven":false,"error":"receipt: issuers: `}},
 		{"tampered", []string{spoilt, "--root", key}, 1, []string{"not proven  receipt: "}},
-		{"another text", []string{fileOf(t, "hello"), "--root", key}, 1, []string{"it does not begin with VBP1:"}},
+		{"another text", []string{fileOf(t, "hello"), "--root", key}, 1, []string{`it does not begin with "VBP1:": not the text`}},
 		{"no file", []string{"/nowhere/receipt", "--root", key}, 2, []string{"/nowhere/receipt: no such file", "payments receipt PAYMENT --format proof"}},
 		{"a root that is none", []string{text, "--root", "/nowhere/root"}, 2, []string{"/nowhere/root: no such file", rootHint}},
-		{"a file that is no root", []string{text, "--root", fileOf(t, "hello")}, 2, []string{"not a root key"}},
+		{"a file that is no root", []string{text, "--root", fileOf(t, "hello")}, 2, []string{": not a root key", "next   " + rootHint}},
 	} {
 		v.check(t, f, "receipt", "verify")
 	}
@@ -195,6 +195,9 @@ func TestReceiptVerify(t *testing.T) {
 		t.Errorf("from standard input: exit %d: %s", code, &out)
 	}
 	f.stop()
+	if got := f.run("receipt", "verify", text, "--root", stranger); !strings.Contains(got.stderr, "--root OLD") {
+		t.Errorf("another root: %+v", got)
+	}
 	verified{"without a daemon", []string{text, "--root", key}, 0, facts}.check(t, f, "receipt", "verify")
 	verified{"without a daemon or a key", []string{text}, 3, nil}.check(t, f, "receipt", "verify")
 }
@@ -275,7 +278,7 @@ func TestTheLongestReceiptFitsACode(t *testing.T) {
 func TestReceiptWithoutProof(t *testing.T) {
 	f := answering(t)
 	for _, format := range []string{"qr", "proof"} {
-		if got := f.run("payments", "receipt", paymentID, "--format", format); got.code != 5 || !strings.HasPrefix(got.stderr, "error: nothing proves the receipt of payment "+paymentID+" to others\nwhy    The device is not enrolled") {
+		if got := f.run("payments", "receipt", paymentID, "--format", format); got.code != 5 || !strings.HasPrefix(got.stderr, "error: nothing proves the receipt of payment "+paymentID+" to others\nwhy    The device is not enrolled") || !strings.Contains(got.stderr, "the issuer key that signed them was withdrawn") {
 			t.Errorf("%s: %+v", format, got)
 		}
 	}
@@ -319,8 +322,8 @@ func TestEvidenceVerify(t *testing.T) {
 		{"for programs", []string{same, "--root", key, "--json"}, 0, []string{`{"proven":true,"kind":"SAME_COUNTER","device_id":"` + device + `",`, `"counter":3,"amount":"15.00","tip":"0.00"}`}},
 		{"two counters", []string{fileOf(t, accused(t, preauth.SameCounter, [2]int64{3, 1}, [2]int64{4, 1})), "--root", key}, 1, []string{"not proven  evidence: ", "counters 3 and 4"}},
 		{"up to the limit", []string{fileOf(t, accused(t, preauth.OverLimit, [2]int64{1, 50_00}, [2]int64{2, 50_00})), "--root", key}, 1, []string{"not proven  evidence: ", "100.00 USD, the limit is 100.00"}},
-		{"another root", []string{same, "--root", stranger}, 1, []string{"not proven  evidence: issuers: "}},
-		{"another file", []string{fileOf(t, "hello"), "--root", key}, 1, []string{"not proven  evidence: not a file of this kind"}},
+		{"another root", []string{same, "--root", stranger}, 1, []string{"not proven  evidence: issuers: ", "an earlier root key\n"}},
+		{"another file", []string{fileOf(t, "hello"), "--root", key}, 1, []string{"not proven  evidence: not a file of this kind, or damaged\n"}},
 		{"no file", []string{"/nowhere/evidence", "--root", key}, 2, []string{"/nowhere/evidence: no such file", "evidence export"}},
 	} {
 		v.check(t, f, "evidence", "verify")
@@ -377,7 +380,7 @@ func TestJournal(t *testing.T) {
 		}},
 		{"changed", []string{fileOf(t, strings.Replace(text, `"sequence":"2","time_ms":"1790000000000"`, `"sequence":"2","time_ms":"1790000000001"`, 1)), "--root", key}, 1,
 			[]string{"not proven  ", "line 2: event 2 was changed", "the 1 events before it fit"}},
-		{"another root", []string{path, "--root", stranger}, 1, []string{"not proven  ", "issuers: "}},
+		{"another root", []string{path, "--root", stranger}, 1, []string{"not proven  ", "issuers: ", "an earlier root key;"}},
 		{"no file", []string{"/nowhere/journal", "--root", key}, 2, []string{"/nowhere/journal: no such file", "journal export"}},
 	} {
 		v.check(t, f, "journal", "verify")

@@ -45,7 +45,7 @@ func VerifyJournal(file io.Reader, root preauth.PublicKey, each func(preauth.Jou
 	for n := 1; lines.Scan(); n++ {
 		part := new(devicev1.ExportJournalResponse)
 		if err := protojson.Unmarshal(lines.Bytes(), part); err != nil {
-			return j, fmt.Errorf("line %d: %w: %w", n, ErrFile, err)
+			return j, fmt.Errorf("line %d: %w", n, ErrFile) // the parser's words are about our types
 		}
 		if end != nil {
 			return j, fmt.Errorf("line %d: comes after the end: %w", n, ErrFile)
@@ -101,7 +101,7 @@ func (j *Journal) close(end *devicev1.ExportJournalResponse, root preauth.Public
 	}
 	issuers, err := preauth.OpenIssuance(root, &from)
 	if err != nil {
-		return fmt.Errorf("issuers: %w", err)
+		return OtherRoot(fmt.Errorf("issuers: %w", err), root, &from)
 	}
 	if j.Device, err = issuers.GenuineDevice(end.GetDeviceCert()); err != nil {
 		return fmt.Errorf("device: %w", err)

@@ -48,7 +48,7 @@ func ReceiptText(proof []byte) (string, error) {
 func ParseReceiptText(text string) (*peerv1.ReceiptProof, error) {
 	text, ok := strings.CutPrefix(strings.NewReplacer("\n", "", "\r", "").Replace(strings.TrimSpace(text)), ReceiptPrefix)
 	if !ok {
-		return nil, fmt.Errorf("it does not begin with %s: %w", ReceiptPrefix, ErrText)
+		return nil, fmt.Errorf("it does not begin with %q: %w", ReceiptPrefix, ErrText)
 	}
 	small, err := fromBase45(text)
 	if err != nil {
@@ -62,5 +62,8 @@ func ParseReceiptText(text string) (*peerv1.ReceiptProof, error) {
 		return nil, fmt.Errorf("more than %d bytes: %w", receiptMax, ErrText)
 	}
 	p := new(peerv1.ReceiptProof)
-	return p, preauth.DecodeStrict(b, p)
+	if err := preauth.DecodeStrict(b, p); err != nil {
+		return nil, fmt.Errorf("it holds no receipt: %w", preauth.ErrDecode)
+	}
+	return p, nil
 }
