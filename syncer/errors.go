@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -92,14 +93,36 @@ func translate(err error) error {
 	}
 	switch s.Code() {
 	case codes.DeadlineExceeded, codes.Canceled:
-		return fmt.Errorf("%w: %s", ErrOffline, s.Message())
+		return fmt.Errorf("%w: %s", ErrOffline, silence(s.Message()))
 	case codes.Unavailable:
 		if r.Reason == "" {
-			return fmt.Errorf("%w: %s", ErrOffline, s.Message())
+			return fmt.Errorf("%w: %s", ErrOffline, silence(s.Message()))
 		}
 	}
 	if r.Reason == "" {
 		r.Reason = "BACKEND_REJECTED"
 	}
 	return r
+}
+
+// silences are why a backend does not answer, in the words of gRPC, which has
+// only text for it, and in those for people.
+var silences = []struct{ said, means string }{
+	{"taken offline", "taken offline"},
+	{"connection refused", "connection refused"},
+	{"no such host", "name not found"},
+	{"network is unreachable", "network unreachable"},
+	{"no route to host", "no route to host"},
+	{"i/o timeout", "no answer in time"},
+	{"context deadline exceeded", "no answer in time"},
+}
+
+// silence says why a backend does not answer; what is not known stays as it is.
+func silence(said string) string {
+	for _, s := range silences {
+		if strings.Contains(said, s.said) {
+			return s.means
+		}
+	}
+	return said
 }

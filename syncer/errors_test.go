@@ -79,3 +79,23 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestSilence: why a backend does not answer is told without gRPC's words.
+func TestSilence(t *testing.T) {
+	const dialing = `connection error: desc = "transport: Error while dialing: `
+	for said, want := range map[string]string{
+		dialing + `dial tcp 127.0.0.1:1: connect: connection refused"`:          "connection refused",
+		dialing + `dial tcp: lookup pay.example.com on [::1]:53: no such host"`: "name not found",
+		dialing + `dial tcp 192.0.2.1:1: connect: network is unreachable"`:      "network unreachable",
+		dialing + `dial tcp 192.0.2.1:1: i/o timeout"`:                          "no answer in time",
+		dialing + `backend does not answer: taken offline"`:                     "taken offline",
+		"context deadline exceeded":                                             "no answer in time",
+		"something else":                                                        "something else",
+	} {
+		for _, code := range []codes.Code{codes.Unavailable, codes.DeadlineExceeded} {
+			if got := translate(status.Error(code, said)); got.Error() != ErrOffline.Error()+": "+want {
+				t.Errorf("%q: %v, want %s", said, got, want)
+			}
+		}
+	}
+}
