@@ -86,6 +86,17 @@ func (t Tx) deviceKey(signing preauth.PublicKey) (k deviceKey, ok bool, err erro
 	return k, ok, err
 }
 
+// certified reports whether the books issued a till's certificate: to that
+// device, of that business, for that key.
+func (t Tx) certified(till preauth.DeviceCert) (bool, error) {
+	k, ok, err := t.deviceKey(preauth.PublicKey(till.Body.SigningKey))
+	if err != nil || !ok || k.device != preauth.ID(till.Body.DeviceId) {
+		return false, err
+	}
+	d, ok, err := t.device(k.device)
+	return ok && d.Party.Business == preauth.ID(till.Body.BusinessId), err
+}
+
 // A signer is a key with the device it answers for.
 type signer struct {
 	key    preauth.PublicKey

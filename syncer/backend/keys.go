@@ -72,36 +72,26 @@ func (s *Server) adopt(t Tx) error {
 	return s.adoptSealing(t)
 }
 
-// adoptIssuer lists the issuer key in the bundle. The first one comes with
-// the first epoch, every later one with a new epoch.
+// adoptIssuer lists the first issuer key in the bundle, with the first epoch.
+// Later ones come by RotateIssuer and WithdrawIssuer alone: a file that lies
+// about must not take over.
 func (s *Server) adoptIssuer(t Tx) error {
-	public := preauth.PublicKeyOf(&s.authority.Issuer.PublicKey)
 	known, err := t.issuerKeys()
 	if err != nil {
 		return err
 	}
-	for _, k := range known {
-		if k.public == public {
-			_, _, err := s.issuer(t, s.now()) // whichever it is, its private key must be there
-			return err
-		}
-	}
 	if len(known) > 0 {
-		if err := t.nextEpoch(); err != nil {
-			return err
-		}
+		_, _, err := s.issuer(t, s.now()) // its private key must be there
+		return err
 	}
 	epoch, err := t.epoch()
 	if err != nil {
 		return err
 	}
-	from := s.authority.IssuerFrom
-	if len(known) > 0 { // it takes over
-		if last := signing(known, s.now()).notBefore; !from.After(last) {
-			from = last.Add(time.Millisecond)
-		}
-	}
-	return t.putIssuerKey(issuerKey{public: public, notBefore: from, notAfter: s.authority.IssuerUntil, epoch: epoch})
+	return t.putIssuerKey(issuerKey{
+		public:    preauth.PublicKeyOf(&s.authority.Issuer.PublicKey),
+		notBefore: s.authority.IssuerFrom, notAfter: s.authority.IssuerUntil, epoch: epoch,
+	})
 }
 
 // adoptSealing notes the sealing key: a bundle that names another one is of

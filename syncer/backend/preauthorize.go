@@ -118,6 +118,17 @@ func (s *Server) reserve(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound
 // only so many are made a day.
 func (s *Server) allowed(t Tx, c caller, r *backendv1.PreAuthorizeRequest, bound preauth.Request, now time.Time) error {
 	if !bound.Zero() {
+		till, err := preauth.Open[*peerv1.DeviceCert](bound.Body.DeviceCert)
+		if err != nil {
+			return err
+		}
+		known, err := t.certified(till)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("the backend has not certified the till: %w", ErrRequestInvalid)
+		}
 		// Its till's Cancel may have come before the Request did.
 		cancelled, err := t.cancelBy(bound.Hash, preauth.ID(bound.Body.BusinessDeviceId))
 		if err != nil {

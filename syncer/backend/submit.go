@@ -105,8 +105,9 @@ func (s *Server) settle(t Tx, it handed, at time.Time) (string, error) {
 }
 
 // know stores the Request if it is new, and judges a Cancel that arrived
-// before it. It reports false for a Request of a till that the books do not
-// know as that business's, which an older copy of the books may not.
+// before it. It reports false for a Request of a till or key that the books do
+// not know as that business's: an older copy of the books may not, and whoever
+// has an issuer's key can certify what they like.
 //
 // The error wraps ErrLimitRate or ErrLimitCount if there is no room for it.
 func (s *Server) know(t Tx, it handed, at time.Time) (r request, known bool, err error) {
@@ -117,8 +118,7 @@ func (s *Server) know(t Tx, it handed, at time.Time) (r request, known bool, err
 	if known {
 		return r, true, t.roomFor(it, r, true, at)
 	}
-	till, known, err := t.device(preauth.ID(it.till.Body.DeviceId))
-	if err != nil || !known || till.Party.Business != preauth.ID(it.till.Body.BusinessId) {
+	if known, err = t.certified(it.till); err != nil || !known {
 		return r, false, err
 	}
 	b := it.request.Body
@@ -171,8 +171,11 @@ func (s *Server) answer(ctx context.Context, items []handed, reasons []string, a
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	resp.Totals = sums.lines()
-	return resp, err
+	return resp, nil
 }
 
 // errNoVerdict says that nothing has been decided about a request.

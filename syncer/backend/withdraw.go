@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,13 +31,13 @@ type Withdrawal struct {
 // that it signed count no more. What it signed for honest devices they get
 // anew, signed by the present key, when they ask next; what the books issued
 // is settled whoever hands it in. If it is the key that signs, another one
-// does at once: of those that wait for their time the first, else spare, whose
-// private key must be stored before. A running server notices. Doing it again
-// changes nothing.
+// does at once: of those that wait for their time the first whose private key
+// find returns, else spare, whose private key must be stored before. A running
+// server notices. Doing it again changes nothing.
 //
 // The error wraps ErrNotFound, or ErrInvalid for a reason that is empty, too
 // long or no plain text.
-func (a Admin) WithdrawIssuer(ctx context.Context, keyID [8]byte, spare preauth.PublicKey, reason string) (w Withdrawal, err error) {
+func (a Admin) WithdrawIssuer(ctx context.Context, find func(preauth.PublicKey) (*ecdsa.PrivateKey, error), keyID [8]byte, spare preauth.PublicKey, reason string) (w Withdrawal, err error) {
 	if reason == "" || len(reason) > reasonBytes || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unprintable) {
 		return w, fmt.Errorf("reason %.64q is not 1 to %d bytes of plain text: %w", reason, reasonBytes, ErrInvalid)
 	}
@@ -51,7 +52,7 @@ func (a Admin) WithdrawIssuer(ctx context.Context, keyID [8]byte, spare preauth.
 		}
 		now := a.now().Truncate(time.Millisecond)
 		if all[i].withdrawn.IsZero() {
-			if w.Made, err = withdraw(t, all, i, withdrawal{now, a.By, reason}, spare); err != nil {
+			if w.Made, err = withdraw(t, all, i, withdrawal{now, a.By, reason}, find, spare); err != nil {
 				return err
 			}
 			if all, err = t.issuerKeys(); err != nil {
@@ -69,7 +70,7 @@ func (a Admin) WithdrawIssuer(ctx context.Context, keyID [8]byte, spare preauth.
 
 // withdraw takes the key at i back, and has another one sign if that one did.
 // It reports whether that is the spare.
-func withdraw(t Tx, all []issuerKey, i int, why withdrawal, spare preauth.PublicKey) (made bool, err error) {
+func withdraw(t Tx, all []issuerKey, i int, why withdrawal, find func(preauth.PublicKey) (*ecdsa.PrivateKey, error), spare preauth.PublicKey) (made bool, err error) {
 	k, present := all[i], signing(all, why.at)
 	if err := t.withdrawIssuer(k, why); err != nil {
 		return false, err
@@ -81,7 +82,10 @@ func withdraw(t Tx, all []issuerKey, i int, why withdrawal, spare preauth.Public
 		return false, err
 	}
 	for _, next := range slices.Backward(all) { // the one whose time comes first
-		if next.public != k.public && next.waits(why.at) {
+		if next.public == k.public || !next.waits(why.at) {
+			continue
+		}
+		if _, err := find(next.public); err == nil { // one whose file is lost cannot sign
 			return false, t.beginIssuer(next, why.at)
 		}
 	}

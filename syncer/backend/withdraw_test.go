@@ -26,7 +26,7 @@ func (r *rotor) present() preauth.PublicKey {
 func (r *rotor) withdraws(key preauth.PublicKey) (w Withdrawal, spare preauth.PublicKey) {
 	r.t.Helper()
 	spare = r.add()
-	w, err := r.admin.WithdrawIssuer(r.ctx, key.KeyID(), spare, "stolen")
+	w, err := r.admin.WithdrawIssuer(r.ctx, r.find, key.KeyID(), spare, "stolen")
 	must(r.t, err)
 	if w.Key != key || w.Reason != "stolen" || !w.At.Equal(r.now()) || w.Signs != r.present() || w.Made != (w.Signs == spare) {
 		r.t.Errorf("withdrawn: %+v", w)
@@ -48,7 +48,7 @@ func TestAnIssuerKeyIsWithdrawn(t *testing.T) {
 	}
 	r.advance(time.Hour)
 	r.admin.By = "somebody else"
-	again, err := r.admin.WithdrawIssuer(r.ctx, stolen.KeyID(), r.add(), "again")
+	again, err := r.admin.WithdrawIssuer(r.ctx, r.find, stolen.KeyID(), r.add(), "again")
 	must(t, err)
 	first.Made = false // that time
 	if again != first {
@@ -68,11 +68,11 @@ func TestAnIssuerKeyIsWithdrawn(t *testing.T) {
 		t.Errorf("started again: key %x signs", got.KeyID())
 	}
 	for _, reason := range []string{"", "two\nlines", strings.Repeat("a", reasonBytes+1)} {
-		if _, err := r.admin.WithdrawIssuer(r.ctx, spare.KeyID(), r.add(), reason); !errors.Is(err, ErrInvalid) {
+		if _, err := r.admin.WithdrawIssuer(r.ctx, r.find, spare.KeyID(), r.add(), reason); !errors.Is(err, ErrInvalid) {
 			t.Errorf("for %q: %v", reason, err)
 		}
 	}
-	if _, err := r.admin.WithdrawIssuer(r.ctx, [8]byte{1}, r.add(), "unknown"); !errors.Is(err, ErrNotFound) {
+	if _, err := r.admin.WithdrawIssuer(r.ctx, r.find, [8]byte{1}, r.add(), "unknown"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("an unknown key: %v", err)
 	}
 }
@@ -304,4 +304,58 @@ func TestRootKeysAreListed(t *testing.T) {
 			t.Errorf("key %d: %+v", i, k)
 		}
 	}
+}
+
+// forge certifies the device of an honest till, with a key of the thief's own,
+// by an issuer key that somebody else has.
+func (r *rotor) forge(by *ecdsa.PrivateKey, honest *party) *party {
+	r.t.Helper()
+	f := &party{b: r.bench, key: newKey(r.t), id: honest.id, owner: honest.owner}
+	genuine, err := preauth.Open[*peerv1.DeviceCert](honest.cert)
+	must(r.t, err)
+	public, noise := preauth.PublicKeyOf(&f.key.PublicKey), random32(r.t)
+	genuine.Body.SigningKey, genuine.Body.NoiseKey = public[:], noise[:]
+	forged, err := preauth.Sign(by, genuine.Body)
+	must(r.t, err)
+	f.cert = forged.Bytes
+	return f
+}
+
+// TestAForgedTillTakesNothing: whoever has an issuer key can certify a till of
+// an honest business. Nothing that till asks for is taken into the books, so
+// that it uses up nothing of what the honest one is owed either.
+func TestAForgedTillTakesNothing(t *testing.T) {
+	r := newRotor(t)
+	thief := r.forge(r.authority.Issuer, r.till)
+	w := r.phone.preauthorize(r.card, 50_00)
+	honest := w.sale(r.till, 40_00)
+	for range 3 {
+		r.phone.expect(w.sale(thief, 1_00).claim(), says{outcome: "UNJUDGED", reason: reasonTill})
+	}
+	bound := thief.ask(5_00)
+	_, err := r.phone.calls.PreAuthorize(r.ctx, &backendv1.PreAuthorizeRequest{
+		RequestId: randomID(t), InstrumentId: r.card[:], Amount: 5_00, Currency: "USD", BoundRequest: bound.request.Bytes,
+	})
+	if got := reasonOf(err); got != "REQUEST_INVALID" {
+		t.Errorf("set aside for a forged till: %v", err)
+	}
+	r.till.expect(honest.claim(), settled(40_00))
+	if n := r.owed(r.till.owner); n != 40_00 {
+		t.Errorf("the till is owed %d", n)
+	}
+}
+
+// TestAWaitingKeyWithoutItsFileIsPassedOver: the first key in waiting cannot
+// take over from the one that is withdrawn, because its private half is lost.
+func TestAWaitingKeyWithoutItsFileIsPassedOver(t *testing.T) {
+	r := newRotor(t)
+	lost := r.issuer(time.Hour)
+	delete(r.keys, lost)
+	spare := r.add()
+	w, err := r.admin.WithdrawIssuer(r.ctx, r.find, r.present().KeyID(), spare, "stolen")
+	must(t, err)
+	if !w.Made || w.Signs != spare {
+		t.Errorf("%x signs, want the spare %x", w.Signs.KeyID(), spare.KeyID())
+	}
+	r.phone.preauthorize(r.card, 5_00)
 }

@@ -45,5 +45,14 @@ func trustMutants() []Mutant {
 			In: "daemon", By: "^TestPreauthSignedAnew$"},
 		{Name: "an earlier root key enrolls", File: "daemon/identity.go", Old: "another := !before.leadsTo(next.trust)", New: "another := !before.shares(next.trust)",
 			In: device, By: "^TestAnEarlierRootEnrollsNobody$"},
+		{Name: "a till that nobody certified is taken into the books", File: "syncer/backend/submit.go",
+			Old: "if known, err = t.certified(it.till); err != nil || !known {", New: "if known, err = t.certified(it.till); err != nil {",
+			In: "syncer/backend", By: "^TestAForgedTillTakesNothing$"},
+		{Name: "a waiting key takes over whose file is lost", File: "syncer/backend/withdraw.go",
+			Old: "if _, err := find(next.public); err == nil {", New: "if _, err := find(next.public); err == nil || true {",
+			In: "syncer/backend", By: "^TestAWaitingKeyWithoutItsFileIsPassedOver$"},
+		{Name: "a key file that lies about takes over", File: "syncer/backend/keys.go",
+			Old: "if len(known) > 0 {\n\t\t_, _, err := s.issuer", New: "if len(known) > 1 {\n\t\t_, _, err := s.issuer",
+			In: "syncer/backend", By: "^TestAKeyThatLiesAboutDoesNotTakeOver$"},
 	}
 }
