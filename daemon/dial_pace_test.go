@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
 	"github.com/vipaso/vipasod/ble/link"
 )
 
@@ -93,6 +95,26 @@ func TestARefusedAdvertisementIsLeftAlone(t *testing.T) {
 		defer stop()
 		r.hearsFor(t, time.Minute, func(time.Duration) []int { return []int{1} })
 		r.wantDials(t, "phone 1 at 150ms", "phone 1 at 6.2s", "phone 1 at 17.3s", "phone 1 at 38.4s")
+	})
+}
+
+// Who was refused by an older trust may be sound by a newer one, and the other
+// way round: they are dialled at once.
+func TestNewTrustDialsWhoWasRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := refuser{newMast()}
+		var own *peerv1.TrustBundle
+		b := newBench(t, asTill, func(o *Options, p *papers) { o.Radio, own = r, p.bundle })
+		defer b.runFor()()
+		b.opened()
+		synctest.Wait()
+		there := func(time.Duration) []int { return []int{1} }
+		r.hearsFor(t, 3*time.Second, there)
+		must(t, b.adoptBundle(t.Context(), passed(t, own, "root", func(in *peerv1.TrustBundle) { in.Epoch++ })))
+		r.hearsFor(t, time.Second, there)
+		if got := len(r.dials()); got != 2 {
+			t.Errorf("dialled %d times: %v", got, r.dials())
+		}
 	})
 }
 

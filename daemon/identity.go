@@ -139,7 +139,14 @@ func (d *Device) become(ctx context.Context, id store.Identity, c *store.Change)
 		return err
 	}
 	c.Identity = &id
-	return d.commitAs(ctx, c, who)
+	before := d.self.Load()
+	if err := d.commitAs(ctx, c, who); err != nil {
+		return err
+	}
+	if before.trust.Epoch() != who.trust.Epoch() || !bytes.Equal(before.DeviceCert, id.DeviceCert) {
+		d.till.forgetDials() // who was refused, or refused this till, may be sound now
+	}
+	return nil
 }
 
 // nothingUnsynced returns nil if the backend knows all there is. The caller
