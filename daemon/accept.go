@@ -173,8 +173,9 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 }
 
 // guaranteedAt is what the issuer pays a till of total in any case, by the
-// till's own rule, whose bundle is taken to be of that age: who sees both
-// screens reads one number.
+// rule that the till goes by, as far as the customer knows: a till may have
+// heard the backend at another time than the customer, and its own number
+// counts.
 func (d *Device) guaranteedAt(ctx context.Context, bundleAge time.Duration, auth preauth.Authorization, till preauth.ID, total int64) (int64, error) {
 	if auth.Cert.Zero() {
 		return 0, nil
