@@ -1107,7 +1107,8 @@ type PaymentUnconfirmed struct {
 	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
 	// What will end this state at the latest.
 	Resolution string `protobuf:"bytes,2,opt,name=resolution,proto3" json:"resolution,omitempty"`
-	// When that is.
+	// When that is at the latest, for a device that keeps running and reaches the
+	// backend.
 	ResolvesBy    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=resolves_by,json=resolvesBy,proto3" json:"resolves_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
