@@ -90,7 +90,7 @@ install: build ## install programs, units and the sample configuration below DES
 
 .PHONY: proofs
 proofs: SEEDS = 1000
-proofs: prove crash faults kill fuzz-pure ## what is tried with each commit: a thousand seeds, all mutants, all crash images, kills, fuzzing
+proofs: prove crash kill fuzz-pure ## what is tried with each commit: a thousand seeds, all mutants, all crash images, kills, fuzzing
 
 .PHONY: prove
 prove: prerequisites ## run all tests of the simulator, with SEEDS seeds, OFFLINE payments and the MUTANTS
