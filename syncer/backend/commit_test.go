@@ -88,8 +88,13 @@ func TestAFailedCommitEndsTheProcess(t *testing.T) {
 				_, err := s.till.calls.Submit(s.ctx, &backendv1.SubmitRequest{Items: []*backendv1.Item{d.claim()}})
 				answers <- err
 			}()
-			if err := <-run; !errors.Is(err, ErrCommit) {
-				t.Errorf("the server ends with %v", err)
+			select {
+			case err := <-run:
+				if !errors.Is(err, ErrCommit) {
+					t.Errorf("the server ends with %v", err)
+				}
+			case err := <-answers:
+				t.Fatalf("answered before the server has ended: %v", err)
 			}
 			go func() { // a call that comes later, and only reads
 				_, err := s.phone.calls.Refresh(s.ctx, &backendv1.RefreshRequest{})
