@@ -53,6 +53,13 @@ func (p *party) refusals() (n uint64) {
 	return n
 }
 
+// letsGo waits until the till has no session any more: one that began before
+// goes on.
+func (p *party) letsGo() {
+	p.rig.t.Helper()
+	p.rig.until(p.name+" has let go of all", func() bool { return p.status().GetRadio().GetLinks() == 0 })
+}
+
 // toldOfRefusal waits until the till's staff hear that somebody near has refused
 // the till, and what to do about it.
 func (p *party) toldOfRefusal(ask *businessv1.SendPaymentRequestViaBleRequest) {
@@ -96,6 +103,7 @@ func TestIssuerWithdrawn(t *testing.T) {
 		if _, err := trust.GenuineDevice(till.identity().DeviceCert); preauth.Code(err) != "CERT_INVALID" {
 			t.Errorf("to Ann's device the till is %v", err)
 		}
+		till.letsGo()
 		before := ann.refusals() + till.refusals()
 		events := ann.listen(r.ctx)
 		ask := &businessv1.SendPaymentRequestViaBleRequest{RequestId: uuid.NewString(), Amount: "3.00", Currency: "USD", Policy: offline}
@@ -147,6 +155,7 @@ func TestIssuerWithdrawnIsPassedOn(t *testing.T) {
 		r.until("the till has Ann's bundle", func() bool { return till.epoch() == ann.epoch() })
 		ann.stop()
 
+		till.letsGo() // of Bob, who listens since he has paid
 		before := till.refusals()
 		bob.listen(r.ctx)
 		result := till.request("3.00", offline)
