@@ -117,7 +117,13 @@ func listen(ctx context.Context, o Options) (net.Listener, string, error) {
 
 func runAll(ctx context.Context, o Options, store *backend.Store, server *backend.Server, g *grpc.Server, l net.Listener) error {
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return g.Serve(l) })
+	tasks.Go(func() error {
+		err := g.Serve(l)
+		if ctx.Err() != nil && errors.Is(err, grpc.ErrServerStopped) {
+			return nil // stopped before it began
+		}
+		return err
+	})
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error {
 		if err := publishCA(o.Dir); err != nil {

@@ -164,10 +164,11 @@ func (n *Node) serve(ctx context.Context) error {
 		g.Go(func() error { return ignoreEnd(n.client.Run(ctx)) })
 	}
 	g.Go(func() error {
-		if err := n.server.Serve(listener); err != nil {
-			return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+		err := n.server.Serve(listener)
+		if err == nil || ctx.Err() != nil && errors.Is(err, grpc.ErrServerStopped) { // stopped before it began
+			return nil
 		}
-		return nil
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 	})
 	g.Go(func() error {
 		<-ctx.Done()
