@@ -80,3 +80,24 @@ func TestAnAnsweredCallBringsTheSyncBack(t *testing.T) {
 		}
 	})
 }
+
+// An answer that had arrived when the network was cut says nothing of the
+// backend any more: what comes back asks at once, and not when it is due.
+func TestAnAnswerFromBeforeTheCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		d.run()
+		pass(6 * time.Second)
+		d.s.SetOffline(true)
+		if back := d.s.answered(t.Context(), d.s.State().URL, nil); back || d.s.Online() {
+			t.Error("online while cut off")
+		}
+		before := len(d.b.seen().calls)
+		d.s.SetOffline(false)
+		pass(5*time.Second + time.Millisecond)
+		if calls := d.b.seen().calls; len(calls) == before {
+			t.Error("nothing is asked within the splay of coming back")
+		}
+	})
+}

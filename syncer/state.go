@@ -67,6 +67,9 @@ func (s *Syncer) answered(ctx context.Context, url string, err error) (back bool
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cut {
+		return false // an answer that was on its way when the network went
+	}
 	next := s.state
 	next.URL, next.LastAnswer, next.Online = url, now, true
 	next.LastError, next.Reason = "", ""
