@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -162,7 +163,11 @@ func TestBothAcceptAtOnce(t *testing.T) {
 	s := newShop(t, "ann", "ben")
 	id, listening, accepts := s.acceptTogether(t)
 	for _, p := range accepts { // one that is unconfirmed yet is no failure
-		code, said := p.exit(t), read[paymentv1.Payment](t, p.out.text())
+		code := p.exit(t)
+		if code == 5 && strings.Contains(p.err.text(), "OTHER_PAID") {
+			continue // the other was faster before this acceptance
+		}
+		said := read[paymentv1.Payment](t, p.out.text())
 		if want := map[bool]int{true: 1}[said.GetState() == otherPaid]; code != want {
 			t.Errorf("%s: exit %d, want %d: %s%s", p.name, code, want, said, p.err.text())
 		}
