@@ -23,7 +23,7 @@ func TestAnOnlineTillHearsOfARevocation(t *testing.T) {
 			play(t, func(t *testing.T, r *rig) {
 				till := r.till("till")
 				ann, card := r.payer("ann", "40.00")
-				setOffline(true, ann)
+				setOffline(true, till, ann)
 				r.pays(till, ann, "1.00", card)
 				setOffline(!online, till)
 				id, err := preauth.ParseID(ann.status().GetIdentity().GetDeviceId())
