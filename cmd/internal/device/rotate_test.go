@@ -36,13 +36,19 @@ func (p *party) identity() store.Identity {
 	return id
 }
 
-// epoch is that of the bundle the party holds.
-func (p *party) epoch() uint64 {
+// trust is by what the party judges others.
+func (p *party) trust() preauth.Trust {
 	p.rig.t.Helper()
 	id := p.identity()
 	trust, err := preauth.OpenTrust(id.RootKey, id.TrustBundle)
 	p.rig.must(err)
-	return trust.Epoch()
+	return trust
+}
+
+// epoch is that of the bundle the party holds.
+func (p *party) epoch() uint64 {
+	p.rig.t.Helper()
+	return p.trust().Epoch()
 }
 
 func (p *party) cert() *peerv1.DeviceCert {

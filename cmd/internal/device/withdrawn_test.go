@@ -28,10 +28,8 @@ func (r *rig) withdraw() backend.Withdrawn {
 // healed reports whether all that the party shows leads to the bundle it has.
 func (p *party) healed() bool {
 	p.rig.t.Helper()
-	id := p.identity()
-	trust, err := preauth.OpenTrust(id.RootKey, id.TrustBundle)
-	p.rig.must(err)
-	if _, err := trust.GenuineDevice(id.DeviceCert); err != nil {
+	trust := p.trust()
+	if _, err := trust.GenuineDevice(p.identity().DeviceCert); err != nil {
 		return false
 	}
 	all, err := p.node.Store.Authorizations(p.rig.ctx)
@@ -98,9 +96,7 @@ func TestIssuerWithdrawn(t *testing.T) {
 		setOffline(false, ann)
 		r.until("Ann's device has what it needs", func() bool { return ann.epoch() > till.epoch() && ann.healed() })
 		setOffline(true, ann)
-		trust, err := preauth.OpenTrust(ann.identity().RootKey, ann.identity().TrustBundle)
-		r.must(err)
-		if _, err := trust.GenuineDevice(till.identity().DeviceCert); preauth.Code(err) != "CERT_INVALID" {
+		if _, err := ann.trust().GenuineDevice(till.identity().DeviceCert); preauth.Code(err) != "CERT_INVALID" {
 			t.Errorf("to Ann's device the till is %v", err)
 		}
 		till.letsGo()
