@@ -20,7 +20,9 @@ const backdate = time.Hour
 
 // An Authority is the backend's secrets: the root key that signs trust
 // bundles, the issuer key that signs certificates and verdicts, the X25519
-// key that opens what devices sealed, and the CA of the transport.
+// key that opens what devices sealed, and the CA of the transport. Which issuer
+// key signs is said by the books: Issuer is the first one of new books, and
+// otherwise one more that may be found.
 type Authority struct {
 	Root    *ecdsa.PrivateKey
 	Issuer  *ecdsa.PrivateKey
