@@ -193,13 +193,13 @@ func (t *till) reserve(eid link.EID) {
 // release gives a link back.
 func (t *till) release(eid link.EID) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.payers, eid)
-	t.mu.Unlock()
 }
 
 // concluded notes how the session with an advertisement ended.
 func (t *till) concluded(eid link.EID, vain bool, err error) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.dials.ended(eid, vain, err, time.Now())
-	t.mu.Unlock()
 }

@@ -51,10 +51,7 @@ func (d *dials) begin(eid link.EID, now time.Time) {
 			delete(d.all, e)
 		}
 	}
-	if d.all == nil {
-		d.all = make(map[link.EID]dialled)
-	}
-	d.all[eid] = dialled{until: now.Add(redialAfter), refused: d.all[eid].refused}
+	d.leave(eid, dialled{until: now.Add(redialAfter), refused: d.all[eid].refused})
 }
 
 // ended notes how a session ended that came to something or did not.
@@ -68,7 +65,16 @@ func (d *dials) ended(eid link.EID, vain bool, err error, now time.Time) {
 		return
 	}
 	n := d.all[eid].refused + 1
-	d.all[eid] = dialled{until: now.Add(doubled(redialAfter, n, redialMax)), refused: n}
+	d.leave(eid, dialled{until: now.Add(doubled(redialAfter, n, redialMax)), refused: n})
+}
+
+// leave notes for how long an advertisement is left alone. All may have been
+// forgotten while its session lasted.
+func (d *dials) leave(eid link.EID, known dialled) {
+	if d.all == nil {
+		d.all = make(map[link.EID]dialled)
+	}
+	d.all[eid] = known
 }
 
 // fleeting reports whether a session may end otherwise the next time: the link

@@ -195,3 +195,16 @@ func TestDialsAfterASessionThatCameToSomething(t *testing.T) {
 		t.Errorf("%d are remembered", len(d.all))
 	}
 }
+
+// Everybody may be dialled anew while a session is under way; that it came to
+// nothing is noted all the same.
+func TestASessionThatEndsAfterAllWasForgotten(t *testing.T) {
+	var d dials
+	now, eid := time.Unix(1e9, 0), link.EID{1}
+	d.begin(eid, now)
+	d = dials{}
+	d.ended(eid, true, link.ErrClosed, now)
+	if d.free(eid, now) || d.vain != 1 {
+		t.Errorf("%+v", d)
+	}
+}
