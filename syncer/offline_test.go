@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -98,6 +99,31 @@ func TestAnAnswerFromBeforeTheCut(t *testing.T) {
 		pass(5*time.Second + time.Millisecond)
 		if calls := d.b.seen().calls; len(calls) == before {
 			t.Error("nothing is asked within the splay of coming back")
+		}
+	})
+}
+
+// A turn that was under way when the network was cut, and goes on after it is
+// back, asked before the cut: what the backend has to say is asked for again.
+func TestATurnAcrossTheCutAsksAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDevice(t)
+		d.connect()
+		d.owe(1)
+		d.b.refuse = func(method string) error {
+			if method == "Renew" { // the call after Refresh
+				d.b.now(func() { d.b.refuse = nil })
+				d.s.SetOffline(true)
+				d.s.SetOffline(false)
+				must(t, d.s.RegisterPayment(t.Context(), [16]byte{1})) // the backend is there
+			}
+			return nil
+		}
+		d.run()
+		pass(10*time.Second + time.Millisecond)
+		calls := d.b.seen().calls
+		if at := slices.Index(calls, "RegisterPayment"); at < 0 || !slices.Contains(calls[at:], "Refresh") {
+			t.Errorf("calls %v: nothing is asked for within the splay of coming back", calls)
 		}
 	})
 }

@@ -85,6 +85,14 @@ func (s *Syncer) answered(ctx context.Context, url string, err error) (back bool
 	return back
 }
 
+// unbroken returns how often the backend has fallen silent, and whether it has
+// answered ever since it had done so n times.
+func (s *Syncer) unbroken(n uint64) (lost uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost, s.state.Online && s.lost == n
+}
+
 // note stores that the backend cannot be talked to, and why. It reports
 // whether that is news.
 func (s *Syncer) note(url string, err error) (left bool) {
@@ -97,7 +105,10 @@ func (s *Syncer) note(url string, err error) (left bool) {
 		next.URL = url
 	}
 	next.Online, next.LastError, next.Reason = false, err.Error(), Reason(err)
-	if s.state.Online || next.Since.IsZero() {
+	if left {
+		s.lost++
+	}
+	if left || next.Since.IsZero() {
 		next.Since = now
 	}
 	if (left || next.Reason != s.state.Reason) && !errors.Is(err, ErrNotEnrolled) {

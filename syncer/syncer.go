@@ -59,6 +59,7 @@ type Syncer struct {
 
 	// Held with turns.
 	refreshed time.Time                // last Refresh
+	heard     uint64                   // lost when it was asked
 	followed  uint64                   // epoch in which the certificates were renewed
 	waiting   map[outbox.Key]time.Time // NextTry of what was postponed
 	whole     bool                     // the next turn takes what is not due yet, too
@@ -68,6 +69,7 @@ type Syncer struct {
 	mu      sync.Mutex
 	conn    *conn
 	cut     bool
+	lost    uint64 // how often the backend has fallen silent
 	state   State
 	changed chan struct{}
 }

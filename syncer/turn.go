@@ -109,8 +109,10 @@ func (s *Syncer) prepare(ctx context.Context, now bool) error {
 		}
 	}
 	// While the backend is silent every turn calls: with nothing to hand over,
-	// this is the call that finds out that it is back.
-	if since := s.now().Sub(s.refreshed); !now && s.Online() && since >= 0 && since < refreshEvery {
+	// this is the call that finds out that it is back. And what it said before
+	// it fell silent may be wrong by now.
+	lost, unbroken := s.unbroken(s.heard)
+	if since := s.now().Sub(s.refreshed); !now && unbroken && since >= 0 && since < refreshEvery {
 		return nil
 	}
 	err = s.refresh(ctx, creds.BundleEpoch)
@@ -118,7 +120,7 @@ func (s *Syncer) prepare(ctx context.Context, now bool) error {
 	if err := s.passable(ctx, "trust bundle not refreshed", err); err != nil {
 		return err
 	}
-	s.refreshed = s.now()
+	s.refreshed, s.heard = s.now(), lost
 	return s.passable(ctx, "certificates not renewed", s.follow(ctx))
 }
 
