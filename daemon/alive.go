@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vipaso/vipasod/preauth/money"
@@ -13,19 +14,20 @@ import (
 // aliveLimit is how long a device may take to show that it takes steps.
 const aliveLimit = 5 * time.Second
 
-// errStuck: a step of a payment does not end.
+// errStuck: a step of a payment does not end, or what is noted of a session.
 var errStuck = errors.New("a payment step does not end")
 
-// Alive returns nil if the device takes steps: the lock around them can be
-// had, and the store answers, within 5 s.
+// Alive returns nil if the device takes steps: the locks around them and
+// around the sessions can be had, and the store answers, within 5 s.
 func (d *Device) Alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveLimit)
 	defer cancel()
 	had := make(chan struct{})
 	go func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		close(had)
+		defer close(had)
+		for _, mu := range []*sync.Mutex{&d.mu, &d.till.mu, &d.wallet.mu} {
+			hold(mu)
+		}
 	}()
 	select {
 	case <-had:
@@ -34,6 +36,12 @@ func (d *Device) Alive(ctx context.Context) error {
 	}
 	_, _, _, err := d.store.Unsettled(ctx)
 	return err
+}
+
+// hold waits until a lock can be had.
+func hold(mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
 }
 
 // Headline says in one line how the device is, for systemd's STATUS.

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,12 +231,14 @@ func TestAlive(t *testing.T) {
 
 func TestAliveSaysWhatIsStuck(t *testing.T) {
 	b := newBench(t, asTill, nil)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := b.Alive(ctx); err == nil || !strings.Contains(err.Error(), "does not end") {
-		t.Errorf("with a step that hangs: %v", err)
+	for what, mu := range map[string]*sync.Mutex{"a step": &b.mu, "a till's session": &b.till.mu, "a wallet's session": &b.wallet.mu} {
+		mu.Lock()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.Alive(ctx); err == nil || !strings.Contains(err.Error(), "does not end") {
+			t.Errorf("with %s that hangs: %v", what, err)
+		}
+		mu.Unlock()
 	}
 }
 
