@@ -87,6 +87,7 @@ func TestLimitsSayTheirBounds(t *testing.T) {
 	for _, tt := range []struct{ flag, value, want string }{
 		{"--payment-max", "500.01", "payment-max would be 500.01 USD, more than total-max, which is 500.00"},
 		{"--counterparty-max", "600.00", "counterparty-max would be 600.00 USD, more than total-max, which is 500.00"},
+		{"--emergency-payment-max", "500.01", "emergency-payment-max would be 500.01 USD, more than total-max, which is 500.00: set it lower, or emergency-total-max higher"},
 		{"--offline-max", "9000h", "0 to 720h"},
 		{"--emergency-max", "25h", "0 to 24h"},
 		{"--velocity", "10/169h", "of at most 168h"},

@@ -155,13 +155,22 @@ func (a Admin) SetLimits(ctx context.Context, currency string, change func(all *
 // aboveTotal refuses a part that would be more than the whole of it, which is
 // never what was meant. The error wraps ErrInvalid.
 func aboveTotal(in *peerv1.Cap) error {
+	whole, emergency := in.TotalMax, "total-max" // an emergency total of 0 is no other than the normal one
+	if in.EmergencyTotalMax > whole {
+		whole, emergency = in.EmergencyTotalMax, "emergency-total-max"
+	}
 	for _, one := range []struct {
-		what string
-		part int64
-	}{{"payment-max", in.PaymentMax}, {"counterparty-max", in.CounterpartyMax}} {
-		if one.part > in.TotalMax {
-			return fmt.Errorf("%s would be %s %s, more than total-max, which is %s: set it lower, or total-max higher: %w", one.what,
-				money.Format(one.part, in.Currency), in.Currency, money.Format(in.TotalMax, in.Currency), ErrInvalid)
+		what        string
+		part, whole int64
+		of, raise   string
+	}{
+		{"payment-max", in.PaymentMax, in.TotalMax, "total-max", "total-max"},
+		{"counterparty-max", in.CounterpartyMax, in.TotalMax, "total-max", "total-max"},
+		{"emergency-payment-max", in.EmergencyPaymentMax, whole, emergency, "emergency-total-max"},
+	} {
+		if one.part > one.whole {
+			return fmt.Errorf("%s would be %s %s, more than %s, which is %s: set it lower, or %s higher: %w", one.what,
+				money.Format(one.part, in.Currency), in.Currency, one.of, money.Format(one.whole, in.Currency), one.raise, ErrInvalid)
 		}
 	}
 	return nil

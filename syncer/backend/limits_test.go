@@ -75,9 +75,13 @@ func TestSetLimitsIsRefused(t *testing.T) {
 		change   func(*peerv1.DeviceCert, *peerv1.Cap)
 		want     error
 	}{
-		"no currency":                     {"XXX", func(*peerv1.DeviceCert, *peerv1.Cap) {}, money.ErrCurrency},
-		"an emergency below the normal":   {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.EmergencyPaymentMax = 49_99 }, ErrInvalid},
-		"a payment above the total":       {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.PaymentMax = 500_01 }, ErrInvalid},
+		"no currency":                   {"XXX", func(*peerv1.DeviceCert, *peerv1.Cap) {}, money.ErrCurrency},
+		"an emergency below the normal": {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.EmergencyPaymentMax = 49_99 }, ErrInvalid},
+		"a payment above the total":     {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.PaymentMax = 500_01 }, ErrInvalid},
+		"an emergency payment above it": {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.EmergencyPaymentMax = 500_01 }, ErrInvalid},
+		"and above the emergency's": {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) {
+			in.EmergencyPaymentMax, in.EmergencyTotalMax = 600_01, 600_00
+		}, ErrInvalid},
 		"one counterparty above it":       {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.CounterpartyMax = 500_01 }, ErrInvalid},
 		"a total below a payment":         {"USD", func(_ *peerv1.DeviceCert, in *peerv1.Cap) { in.TotalMax = 49_99 }, ErrInvalid},
 		"a velocity without time":         {"", func(all *peerv1.DeviceCert, _ *peerv1.Cap) { all.VelocityMax = 1 }, ErrInvalid},
