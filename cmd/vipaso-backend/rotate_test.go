@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vipaso/vipasod/preauth"
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
@@ -192,6 +197,40 @@ func TestALostIssuerKeyIsWithdrawn(t *testing.T) {
 			}
 			s.stop()
 			serve(t, dir).stop()
+		})
+	}
+}
+
+// A key file that is lost is asked for, and no other is made in its place,
+// which nobody would believe.
+func TestNoKeyIsMadeForALostOne(t *testing.T) {
+	for _, file := range []string{"root-key.pem", "issuer-key.pem", "tls-ca-key.pem"} {
+		t.Run(file, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "b")
+			s := serve(t, dir)
+			s.stop()
+			must(t, os.Remove(filepath.Join(dir, file)))
+			must(t, os.Remove(filepath.Join(dir, "sealing-key.pem")))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it would serve until then
+			defer cancel()
+			var out, errs bytes.Buffer
+			if code := run(ctx, []string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, &out, &errs); code != exitConfig {
+				t.Errorf("serve: %d", code)
+			}
+			code, _, imported := s.admin("import", filepath.Join(dir, "till.sealed"))
+			if code != exitConfig {
+				t.Errorf("import: %d", code)
+			}
+			for _, says := range []string{errs.String(), imported} {
+				if !strings.Contains(says, file+" is gone") || !strings.Contains(says, "Next: put the file back") {
+					t.Errorf("says %q", says)
+				}
+			}
+			for _, name := range []string{file, "sealing-key.pem"} {
+				if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s was made: %v", name, err)
+				}
+			}
 		})
 	}
 }

@@ -21,21 +21,28 @@ import (
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
-// loadAuthority reads the keys of dir, and makes those that are missing.
+// loadAuthority reads the keys of dir, and makes those that are missing until
+// the first start has made all. The certificate of the CA, written last, says
+// that it has: what is missing then is lost, and another key in its place would
+// be one that nobody believes. Backends older than the sealing key have none.
 func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return a, fmt.Errorf("%w: %w", ErrDir, err)
 	}
-	if a.Root, err = firstKey(dir, rootFile); err != nil {
+	absent := ensureKey
+	if _, err := os.Stat(filepath.Join(dir, caCertFile)); err == nil {
+		absent = ownedKey
+	}
+	if a.Root, err = firstKey(dir, rootFile, absent); err != nil {
 		return a, err
 	}
-	if a.Issuer, err = firstKey(dir, issuerFile); err != nil {
+	if a.Issuer, err = firstKey(dir, issuerFile, absent); err != nil {
+		return a, err
+	}
+	if a.CAKey, err = absent(filepath.Join(dir, caKeyFile)); err != nil {
 		return a, err
 	}
 	if a.Sealing, err = ensureSealing(filepath.Join(dir, sealingFile)); err != nil {
-		return a, err
-	}
-	if a.CAKey, err = ensureKey(filepath.Join(dir, caKeyFile)); err != nil {
 		return a, err
 	}
 	a.Find = func(public preauth.PublicKey) (*ecdsa.PrivateKey, error) { return findKey(dir, public) }
@@ -45,16 +52,16 @@ func loadAuthority(dir string, now time.Time) (a backend.Authority, err error) {
 	return a, err
 }
 
-// firstKey reads the oldest key of a kind that is in dir and can be read, and
-// makes the first if there is none: the file of one that was rotated or
-// withdrawn may be gone or spoilt.
-func firstKey(dir, file string) (*ecdsa.PrivateKey, error) {
+// firstKey reads the oldest key of a kind that is in dir and can be read: the
+// file of one that was rotated or withdrawn may be gone or spoilt. Where there
+// is no file, absent says what the first key is.
+func firstKey(dir, file string, absent func(path string) (*ecdsa.PrivateKey, error)) (*ecdsa.PrivateKey, error) {
 	all, err := keyFiles(dir, file)
 	if err != nil {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return ensureKey(filepath.Join(dir, file))
+		return absent(filepath.Join(dir, file))
 	}
 	var unread error
 	for _, path := range all {
@@ -140,7 +147,17 @@ func ensureKey(path string) (*ecdsa.PrivateKey, error) {
 	return key, writeKey(path, key)
 }
 
-// ensureSealing does the same for an X25519 key.
+// ownedKey reads a P-256 key that was made before. The error wraps ErrKey, also
+// if there is none.
+func ownedKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := readKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is gone, and no new key can take its place: %w", path, ErrKey)
+	}
+	return key, err
+}
+
+// ensureSealing reads an X25519 key, or makes one, as ensureKey does.
 func ensureSealing(path string) (*ecdh.PrivateKey, error) {
 	key, err := parseKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
