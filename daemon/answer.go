@@ -105,7 +105,7 @@ func (t *till) answer(ctx context.Context, p *payer, request preauth.Hash, a jud
 	delete(p.unfinished, sale.ID)
 	t.claim(request, p)
 	t.deliver(ctx, sale, fx)
-	t.tell(sale, in)
+	t.wake.fire()
 	return nil
 }
 
@@ -245,7 +245,7 @@ func (d *Device) stepSale(ctx context.Context, id preauth.ID, step saleStep) (st
 		return sale, err
 	}
 	d.till.deliver(ctx, sale, fx)
-	d.till.tell(sale, step.in)
+	d.till.wake.fire()
 	return sale, nil
 }
 
@@ -300,6 +300,7 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 		return sale, payment.Effects{}, err
 	}
 	d.till.forgetAcked(c.Asks)
+	d.till.show(sale, in)
 	if from != next.State {
 		d.report(sale.ID, from, next.State, next.Reason)
 	}

@@ -169,7 +169,7 @@ func (d *Device) judgeSale(ctx context.Context, it outbox.Item, v preauth.Verdic
 		return err
 	}
 	d.till.deliver(ctx, sale, fx)
-	d.till.tell(sale, in)
+	d.till.wake.fire()
 	return nil
 }
 

@@ -131,7 +131,9 @@ func (d *Device) register(ctx context.Context, id preauth.ID, policy store.Polic
 func (d *Device) awaitSale(ctx context.Context, id preauth.ID) (store.Sale, error) {
 	for {
 		changed := d.hub.changed.wait()
+		d.mu.Lock() // who stores a step tells of it before the lock is free
 		s, err := d.store.Sale(ctx, id)
+		d.mu.Unlock()
 		if err != nil {
 			return s, err
 		}

@@ -124,9 +124,9 @@ func (t *till) claim(request preauth.Hash, p *payer) {
 	p.nudge.fire()
 }
 
-// tell shows user interfaces where a payment stands, and wakes the loops that
-// look at it.
-func (t *till) tell(sale store.Sale, in payment.BusinessInput) {
+// show tells user interfaces what a stored step has come to. The caller holds
+// the lock: whoever waits for the end of the payment hears of the step first.
+func (t *till) show(sale store.Sale, in payment.BusinessInput) {
 	step := businessv1.ProgressStep_PROGRESS_STEP_UNSPECIFIED
 	switch in.Event {
 	case payment.CustomerSaidNo, payment.Refuse:
@@ -137,7 +137,6 @@ func (t *till) tell(sale store.Sale, in payment.BusinessInput) {
 	if step != businessv1.ProgressStep_PROGRESS_STEP_UNSPECIFIED {
 		t.progress.tell(sale.ID, step, t.connected(), in.Reason+in.Code)
 	}
-	t.wake.fire()
 }
 
 // mustEncode encodes one of our own small messages, which cannot fail.

@@ -5,12 +5,15 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc"
 
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 
+	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
 )
 
 // Progress comes in order, with the payment in every message, and the result
@@ -104,4 +107,35 @@ func TestStreamPaymentRequestSaysEverythingFirst(t *testing.T) {
 			t.Errorf("%d messages, last %v, want %d and the result last", len(h.sent), h.sent[len(h.sent)-1], steps+2)
 		}
 	})
+}
+
+// A step is told before the lock under which it was stored is free, so that no
+// result overtakes it.
+func TestAStepIsToldWithItsCommit(t *testing.T) {
+	b := newBench(t, asTill, nil)
+	ask := store.Ask{
+		Ask: payment.Ask{Request: namedHash("ann")}, Payment: b.opened().ID, Customer: namedID("ann"),
+		RequestBytes: []byte{1}, CustomerCert: []byte{1}, Currency: "USD", CreatedAt: time.Now(),
+	}
+	b.change(&store.Change{Asks: []store.Ask{ask}})
+	sale, err := b.store.Sale(t.Context(), ask.Payment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, stop := b.till.progress.subscribe(sale.ID)
+	defer stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	in := payment.BusinessInput{Event: payment.CustomerSaidNo, Request: ask.Request, Reason: "no"}
+	if _, _, err := b.storeSale(t.Context(), sale, saleStep{in: in}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case p := <-steps:
+		if p.GetStep() != businessv1.ProgressStep_PROGRESS_STEP_DECLINED || p.GetDetail() != "no" {
+			t.Errorf("told %v", p)
+		}
+	default:
+		t.Error("nothing was told")
+	}
 }
