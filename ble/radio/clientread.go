@@ -92,9 +92,9 @@ func (cc *clientConn) linkUp(up *radiov1.LinkUp) error {
 	}
 	l := newRemote(cc, up)
 	cc.mu.Lock()
-	if cc.links[l.id] != nil || len(cc.links) >= linksMax {
+	if others := len(cc.links); cc.links[l.id] != nil || others >= linksMax {
 		cc.mu.Unlock()
-		return fmt.Errorf("link %d comes up beside %d others: %w", l.id, len(cc.links), ErrFrame)
+		return fmt.Errorf("link %d comes up beside %d others: %w", l.id, others, ErrFrame)
 	}
 	if cc.ended != nil {
 		cc.mu.Unlock()
