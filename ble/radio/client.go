@@ -116,6 +116,7 @@ func (c *Client) connection(ctx context.Context) error {
 		c.down(nil, err)
 		return err
 	}
+	defer reap(conn) // last: until then the adapter is taken
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })

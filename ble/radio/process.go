@@ -29,7 +29,9 @@ type Process struct {
 }
 
 // Dial starts the process and returns the connection to it. Closing the
-// connection kills the process and waits for its end.
+// connection kills the process, and does not wait for its end: that takes as
+// long as the kernel takes to give the adapter back. A Client waits for it
+// before it dials again.
 func (p *Process) Dial(context.Context) (net.Conn, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -47,7 +49,7 @@ func (p *Process) Dial(context.Context) (net.Conn, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log.Info("radio process started", "pid", cmd.Process.Pid)
-	return &childConn{Conn: ours, cmd: cmd, log: log}, nil
+	return &childConn{Conn: ours, cmd: cmd, log: log, ended: make(chan struct{})}, nil
 }
 
 // Inherited returns the connection of a radio process that Process started.
@@ -84,9 +86,10 @@ func socketpair() (ours net.Conn, theirs *os.File, err error) {
 // childConn is a connection that ends its process.
 type childConn struct {
 	net.Conn
-	cmd  *exec.Cmd
-	log  *slog.Logger
-	once sync.Once
+	cmd   *exec.Cmd
+	log   *slog.Logger
+	once  sync.Once
+	ended chan struct{} // closed when the process has ended, after Close
 }
 
 // Close implements net.Conn.
@@ -94,8 +97,19 @@ func (c *childConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.cmd.Process.Kill() // it may have ended already
-		state := c.cmd.Wait()
-		c.log.Info("radio process ended", "pid", c.cmd.Process.Pid, "state", state)
+		go func() {
+			defer close(c.ended)
+			state := c.cmd.Wait()
+			c.log.Info("radio process ended", "pid", c.cmd.Process.Pid, "state", state)
+		}()
 	})
 	return err
+}
+
+// reap waits for the end of the process, if any, behind a connection that is
+// closed.
+func reap(conn net.Conn) {
+	if c, ok := conn.(*childConn); ok {
+		<-c.ended
+	}
 }

@@ -3,11 +3,13 @@ package radio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vipaso/vipasod/ble/sim"
 )
@@ -23,6 +25,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		os.Exit(3)
 	}
+	fmt.Fprintln(os.Stderr, "a radio process")
 	if err := Serve(context.Background(), conn, sim.NewAir(1, sim.Conditions{}).Join("child"), nil); err != nil {
 		os.Exit(4)
 	}
@@ -81,6 +84,61 @@ func TestProcess(t *testing.T) {
 	}
 	if err := syscall.Kill(last, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d is left: %v", last, err)
+	}
+}
+
+// stuck is a log that does not take what a process says until it is released.
+type stuck struct{ asked, release chan struct{} }
+
+// Write implements io.Writer.
+func (s stuck) Write(p []byte) (int, error) {
+	s.asked <- struct{}{}
+	<-s.release
+	return len(p), nil
+}
+
+// TestProcessEndsLate closes the connection to a process whose end takes long,
+// as where the kernel does not get the adapter back: whoever closes it, or
+// fails to write to it, need not wait for that. The client does.
+func TestProcessEndsLate(t *testing.T) {
+	log := stuck{asked: make(chan struct{}), release: make(chan struct{})}
+	p := &Process{Command: func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childEnv+"=1")
+		cmd.Stderr = log
+		return cmd
+	}}
+	conn, err := p.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-log.asked
+	closed, reaped := make(chan error), make(chan struct{})
+	go func() {
+		closed <- conn.Close()
+		reap(conn)
+		close(reaped)
+	}()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("closing waits for the end of the process")
+		close(log.release)
+		<-closed
+		return
+	}
+	select {
+	case <-reaped:
+		t.Error("the process has ended already")
+	default:
+	}
+	close(log.release)
+	<-reaped
+	if conn.(*childConn).cmd.ProcessState == nil {
+		t.Error("the process was not waited for")
 	}
 }
 
