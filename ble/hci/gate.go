@@ -15,8 +15,8 @@ const (
 	spareBuffers = 2
 	// gatePause is how long a writer waits before it looks for buffers again.
 	gatePause = time.Millisecond
-	// stallLimit is how long nothing may be sent at all. A link that is out of
-	// range has ended long before and has given its buffers back.
+	// stallLimit is how long a PDU may wait to be sent. A link that is out of
+	// range has mostly ended long before and has given its buffers back.
 	stallLimit = 5 * time.Second
 )
 
@@ -45,7 +45,9 @@ type sender struct {
 }
 
 // write sends pdu as soon as there are buffers. The error wraps link.ErrLost
-// or is the context's.
+// or is the context's. It is errStalled if the peer does not take what it was
+// sent already, which a hostile one can do for as long as it likes; whatever
+// else keeps a PDU waiting fails the radio.
 func (t *gate) write(ctx context.Context, to sender, pdu []byte) (int, error) {
 	need := (len(pdu) + l2capHeader + t.size - 1) / t.size
 	stall := time.Now().Add(stallLimit)
@@ -55,6 +57,9 @@ func (t *gate) write(ctx context.Context, to sender, pdu []byte) (int, error) {
 			return n, err
 		}
 		if time.Now().After(stall) {
+			if to.used()+need > t.share(need) {
+				return 0, errStalled
+			}
 			t.failed(timedOut("transmission"))
 		}
 		pause := time.NewTimer(gatePause)
@@ -73,10 +78,16 @@ func (t *gate) write(ctx context.Context, to sender, pdu []byte) (int, error) {
 	}
 }
 
-var errGone = fmt.Errorf("connection is gone: %w", link.ErrLost)
+var (
+	errGone    = fmt.Errorf("connection is gone: %w", link.ErrLost)
+	errStalled = fmt.Errorf("peer has taken nothing for %s: %w", stallLimit, link.ErrLost)
+)
 
-// try sends pdu if there are buffers now. One connection gets no more than
-// half of them, as it may be out of range.
+// share is how many buffers one connection may have in use to send a PDU that
+// needs some: half of them, as it may be out of range.
+func (t *gate) share(need int) int { return max(need, (t.total+1)/2) }
+
+// try sends pdu if there are buffers now.
 func (t *gate) try(to sender, pdu []byte, need int) (n int, sent bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,8 +99,7 @@ func (t *gate) try(to sender, pdu []byte, need int) (n int, sent bool, err error
 	default:
 	}
 	spare := min(spareBuffers, max(0, t.total-need))
-	share := max(need, (t.total+1)/2)
-	if t.free() < need+spare || to.used()+need > share {
+	if t.free() < need+spare || to.used()+need > t.share(need) {
 		return 0, false, nil
 	}
 	n, err = to.Write(pdu)

@@ -99,3 +99,26 @@ func TestGateStall(t *testing.T) {
 		}
 	})
 }
+
+// TestGateStalledPeer: one connection has its share in use and gets none of it
+// back. It loses its turn, the radio does not fail, and others send.
+func TestGateStalledPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, g, to, _ := newBuffers(7, 251)
+		g.failed = func(err error) { t.Error(err) }
+		ctx, cancel := context.WithTimeout(t.Context(), 2*stallLimit)
+		defer cancel()
+		begin, err := time.Now(), error(nil)
+		for err == nil {
+			_, err = g.write(ctx, to, []byte{1})
+		}
+		if took := time.Since(begin); err != errStalled || took < stallLimit || took > stallLimit+time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+		other := to
+		other.used = func() int { return 0 }
+		if _, err := g.write(t.Context(), other, []byte{1}); err != nil || b.wrote != 5 {
+			t.Errorf("%d PDUs, %v", b.wrote, err)
+		}
+	})
+}

@@ -220,9 +220,13 @@ func (g *guard) announced() bool {
 	return g.link != nil && g.err == nil
 }
 
-// transmit sends a PDU.
+// transmit sends a PDU. A peer that takes none loses the connection.
 func (g *guard) transmit(ctx context.Context, pdu []byte) (int, error) {
-	return g.radio.tx.write(ctx, g.sender, pdu)
+	n, err := g.radio.tx.write(ctx, g.sender, pdu)
+	if errors.Is(err, errStalled) {
+		g.close(err)
+	}
+	return n, err
 }
 
 // Read implements ble.Conn.

@@ -93,11 +93,17 @@ func attIn(packet []byte) []byte {
 // answers each ATT request as it likes; nil is no answer.
 func newServer(t *testing.T, b *testbed.Bench, n byte, answer func(request []byte) []byte) {
 	t.Helper()
+	serveOn(t, b, b.Add(), n, answer)
+}
+
+// serveOn is newServer on a controller that is there.
+func serveOn(t *testing.T, b *testbed.Bench, controller int, n byte, answer func(request []byte) []byte) {
+	t.Helper()
 	names, err := parseNames(testNames)
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := b.Host(b.Add())
+	host := b.Host(controller)
 	adv := advertisement(names.service, link.Beacon{Version: 1, EID: link.EID{n}, BaseHandle: link.DefaultBaseHandle}.Encode())
 	for _, command := range [][]byte{
 		{1, 0x03, 0x0c, 0}, // Reset
