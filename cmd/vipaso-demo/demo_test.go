@@ -104,6 +104,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"--headless", "--scenario", "hapy"}, append([]string{`"hapy"`}, names()...)},
 		{[]string{"--nonsense"}, []string{"nonsense"}},
+		{[]string{"air", "--listen", "x", "--interval", "15"}, []string{`--interval takes a time with its unit, such as 90s, 10m or 24h, not "15"`}},
 		{[]string{"nonsense"}, []string{"nonsense"}},
 		{[]string{"--headless", "--dir", full}, []string{full, "not empty"}},
 		{[]string{"--headless", "--dir", filepath.Join(t.TempDir(), strings.Repeat("long", 30))}, []string{"too long"}},

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipaso/vipasod/cmd/internal/conformance"
+	"github.com/vipaso/vipasod/cmd/internal/flags"
 )
 
 func main() {
@@ -93,7 +94,7 @@ lines to paste into another terminal.`,
 			return runDemo(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flags.Explain(err)} })
 	f := root.Flags()
 	f.BoolVar(&o.headless, "headless", false, "play scenarios, print what came out, and end")
 	f.StringVar(&o.scenario, "scenario", "all", "`name` of a scenario, or all")

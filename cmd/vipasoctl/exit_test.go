@@ -224,8 +224,8 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, fmt.Errorf("disk full
 func TestFlagsSayWhatTheyTake(t *testing.T) {
 	f := newFake(t)
 	for args, want := range map[string]string{
-		"listen --after abc":                         `error: --after takes a number, not "abc"` + "\n",
-		"listen --after -1":                          `error: --after takes a number, not "-1"` + "\n",
+		"listen --after abc":                         `error: --after takes a whole number from 0 on, not "abc"` + "\n",
+		"listen --after -1":                          `error: --after takes a whole number from 0 on, not "-1"` + "\n",
 		"pay request 1 USD --timeout 5":              `error: --timeout takes a time with its unit, such as 90s, 10m or 24h, not "5"` + "\n",
 		"payments list --limit 99999999999999999999": `error: --limit takes a smaller number, not "99999999999999999999"` + "\n",
 		"pay receive --single=maybe":                 `error: --single takes true or false, not "maybe"` + "\n",

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
+	"github.com/vipaso/vipasod/cmd/internal/flags"
 	"github.com/vipaso/vipasod/daemon/catalogue"
 )
 
@@ -32,7 +33,7 @@ func usagef(format string, args ...any) error {
 func asUsage(err error, root *cobra.Command, args []string) error {
 	var u *usageError
 	if !errors.As(err, &u) {
-		u = &usageError{message: unshield(flagError(err).Error())}
+		u = &usageError{message: unshield(flags.Explain(err).Error())}
 	}
 	cmd, _, findErr := root.Find(shieldNegatives(args))
 	if findErr != nil || cmd.Name() == "help" {

@@ -10,7 +10,7 @@ const module = "github.com/vipaso/vipasod"
 var packages = []string{
 	"cmd/vipasod", "cmd/vipasoctl", "cmd/vipaso-backend", "cmd/vipaso-demo",
 	"cmd/internal/proof",
-	"cmd/internal/build", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove", "cmd/internal/rogue",
+	"cmd/internal/build", "cmd/internal/flags", "cmd/internal/device", "cmd/internal/backend", "cmd/internal/prove", "cmd/internal/rogue",
 	"cmd/internal/prove/crash", "cmd/internal/prove/report", "cmd/internal/prove/report/draw", "cmd/internal/conformance",
 	"proto/vipaso/*/v1",
 	"daemon", "daemon/catalogue", "daemon/catalogue/gen", "daemon/payment",

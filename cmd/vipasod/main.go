@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vipaso/vipasod/cmd/internal/flags"
 )
 
 // Exit codes, which scripts may rely on.
@@ -81,6 +83,7 @@ func newCommand(env []string) *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          daemon.RunE,
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flags.Explain(err) })
 	root.Flags().AddFlagSet(daemon.Flags())
 	root.AddCommand(daemon, newRadioCommand(env), newUplinkCommand(), newConfigCommand(env), newVersionCommand())
 	return root

@@ -111,6 +111,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown command below config", []string{"config", "chek"}, exitUsage, "unknown command"},
 		{"no file named", []string{"config", "check"}, exitUsage, "wants FILE\nnext: vipasod config check --help\n"},
 		{"unknown flag", []string{"config", "show", "--color"}, exitUsage, "unknown flag: --color\nnext: vipasod config show --help\n"},
+		{"yes or no", []string{"version", "--json=maybe"}, exitUsage, "--json takes true or false, not \"maybe\"\nnext: vipasod version --help\n"},
 		{"bad --set", []string{"config", "show", "--set", "role"}, exitUsage, "KEY=VALUE"},
 		{"bad role for the sample", []string{"config", "example", "--role", "till"}, exitUsage, "neither business nor customer"},
 		{"unknown role by flag", []string{"config", "show", "--config", "testdata/config-business.golden", "--set", "role=till"}, exitConfig, "flag --set"},
