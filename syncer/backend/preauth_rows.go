@@ -91,6 +91,12 @@ func only(all []hold, err error) (hold, bool, error) {
 	return all[0], true, nil
 }
 
+// recertify replaces a certificate by one that says the same, with another
+// signature.
+func (t Tx) recertify(id preauth.ID, cert []byte) error {
+	return t.exec(`UPDATE preauths SET cert = ? WHERE id = ?`, cert, id[:])
+}
+
 func (t Tx) markVoided(id preauth.ID, now time.Time) error {
 	return t.exec(`UPDATE preauths SET voided_ms = ? WHERE id = ?`, now.UnixMilli(), id[:])
 }

@@ -274,7 +274,7 @@ func (s *Server) preauthorized(t Tx, c caller, h hold, resp *backendv1.PreAuthor
 		return err
 	}
 	resp.TrustBundle, resp.Instrument = b.Bytes, in.message(c.device.Party.Customer)
-	resp.PreauthCert, err = reissued[*peerv1.PreauthCert](issued, h.cert)
+	resp.PreauthCert, err = issued.hold(t, h)
 	return err
 }
 

@@ -63,6 +63,7 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 			return nil, err
 		}
 	}
+	var outdated []hold
 	err := s.store.Read(ctx, func(t Tx) error {
 		b, err := s.bundle(t, now)
 		if err != nil {
@@ -88,7 +89,7 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 		if err != nil {
 			return err
 		}
-		if resp.PreauthCerts, err = issued.preauths(holds, now); err != nil {
+		if resp.PreauthCerts, outdated, err = issued.preauths(holds, now); err != nil {
 			return err
 		}
 		for _, h := range holds {
@@ -98,7 +99,15 @@ func (s *Server) Refresh(ctx context.Context, r *backendv1.RefreshRequest) (*bac
 		}
 		return nil
 	})
-	return resp, err
+	if err != nil {
+		return nil, err
+	}
+	anew, err := s.certifyAnew(ctx, outdated, now)
+	if err != nil {
+		return nil, err
+	}
+	resp.PreauthCerts = append(resp.PreauthCerts, anew...)
+	return resp, nil
 }
 
 // RegisterPayment opens the minutes in which a Charge for a payment is taken.
