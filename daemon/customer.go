@@ -257,7 +257,11 @@ func (w *wallet) part(m *merchant, done bool) {
 	}
 	m.closing = true
 	w.d.passBundle(m.peer)
-	m.end()
+	if m.gaveUp {
+		m.end(secure.CloseBusy)
+		return
+	}
+	m.end(secure.CloseDone) // what has come is stored
 }
 
 // closes reports whether the session is about to be closed from here. What is

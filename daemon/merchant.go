@@ -37,6 +37,7 @@ type merchant struct {
 	timers  map[preauth.Hash]*time.Timer
 	parting *time.Timer // ends the wait for the till's bundle, nil before it
 	closing bool        // nothing more is expected of the till
+	gaveUp  bool        // it has not answered what was promised
 	dealt   bool        // a request was shown, or an answer sent again
 }
 
@@ -219,12 +220,13 @@ func (w *wallet) ended(ctx context.Context, m *merchant, err error) {
 
 // lose records that the link of requests was lost. What a store that takes no
 // write could not record is tried again: nobody can answer a request without a
-// link, and only a restart would show that otherwise.
+// link, and only a restart would show that otherwise. A request that such a
+// store has not taken either was never shown to anybody.
 func (w *wallet) lose(ctx context.Context, requests []preauth.Hash) {
 	var again []preauth.Hash
 	for _, h := range requests {
 		_, err := w.d.stepAttempt(ctx, h, payment.CustomerInput{Event: payment.LinkLost}, nil)
-		if err != nil && !errors.Is(err, payment.ErrState) {
+		if err != nil && !errors.Is(err, payment.ErrState) && !errors.Is(err, store.ErrNotFound) {
 			w.d.log.Error("lost link not recorded yet", "error", err)
 			again = append(again, h)
 		}
@@ -283,6 +285,8 @@ func (w *wallet) wait(request preauth.Hash, m *merchant, limit time.Duration) {
 
 // overdue ends a request that nobody answered in time, and the wait for a
 // till that says nothing: it gets one more chance, then the link is given up.
+// An answer to a promise that is on its way just then is not stored, and the
+// till must not believe that it is.
 func (w *wallet) overdue(m *merchant, request preauth.Hash) {
 	if w.expire(request) {
 		w.mu.Lock()
@@ -292,6 +296,10 @@ func (w *wallet) overdue(m *merchant, request preauth.Hash) {
 		}
 		return
 	}
+	a, err := w.d.store.Attempt(context.Background(), request)
+	w.mu.Lock()
+	m.gaveUp = m.gaveUp || err != nil || a.State == payment.Authorized
+	w.mu.Unlock()
 	w.finish(m, request)
 }
 

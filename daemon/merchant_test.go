@@ -34,3 +34,13 @@ func TestLostLinkIsRecordedLater(t *testing.T) {
 		t.Errorf("%s and %s", state(0), state(1))
 	}
 }
+
+// A request that the store did not take was never shown: that its link is lost
+// is nothing to record, now or later.
+func TestALostLinkOfARequestThatWasNotStored(t *testing.T) {
+	b := newBench(t, asCustomer, nil)
+	b.wallet.lose(t.Context(), []preauth.Hash{namedHash("not stored")})
+	if b.wallet.loseAgain(t.Context()) {
+		t.Error("to be recorded for ever")
+	}
+}

@@ -21,6 +21,7 @@ type outgoing struct {
 	typ  secure.Type
 	body []byte
 	last bool
+	code secure.CloseCode // with last
 }
 
 // peer is a live session. Messages to it are queued, so that one slow peer
@@ -59,11 +60,11 @@ func (p *peer) send(typ secure.Type, body []byte) bool {
 }
 
 // end closes the session in good order when what is queued has been sent.
-func (p *peer) end() {
+func (p *peer) end(code secure.CloseCode) {
 	select {
-	case p.out <- outgoing{last: true}:
+	case p.out <- outgoing{last: true, code: code}:
 	default:
-		go p.close(secure.CloseDone)
+		go p.close(code)
 	}
 }
 
@@ -115,7 +116,9 @@ func (p *peer) run(ctx context.Context, receive func(secure.Type, []byte) error,
 		}
 	}()
 	go p.write(ctx)
-	defer p.close(secure.CloseDone)
+	// What nobody has ended by then ends because the program fails: that is no
+	// word that everything is stored.
+	defer p.close(secure.CloseShutdown)
 	defer close(p.gone)
 	for {
 		nudged := p.nudge.wait()
@@ -176,7 +179,7 @@ func (p *peer) write(ctx context.Context) {
 			return
 		}
 		if m.last {
-			p.close(secure.CloseDone)
+			p.close(m.code)
 			return
 		}
 		sendCtx, cancel := context.WithTimeout(ctx, sendLimit)
