@@ -138,7 +138,8 @@ func TestAcceptAgain(t *testing.T) {
 				return c.ctx.Err()
 			}
 		}
-		return nil
+		<-c.ctx.Done() // else all of it comes again
+		return c.ctx.Err()
 	})
 	s := f.begin("pay", "receive", "--accept-all", "--json")
 	eventually(t, func() bool { return len(f.requests("AcceptPayment")) == 2 })
