@@ -22,7 +22,8 @@ const (
 	// registration is a payment that a till registers.
 	registration quota = "REGISTRATION"
 	// idleRequest is a till's Request that comes without voucher or charge
-	// and receipt: as a rule with its Cancel.
+	// and receipt, as a rule with its Cancel, or with a charge that takes
+	// nothing.
 	idleRequest quota = "REQUEST"
 	// boundHold is a pre-authorization bound to one request.
 	boundHold quota = "BOUND"
@@ -64,14 +65,15 @@ func (t Tx) use(q quota, device preauth.ID, now time.Time) error {
 // The error wraps ErrLimitRate or ErrLimitCount.
 func (t Tx) roomFor(it handed, r request, known bool, now time.Time) error {
 	promise, _ := it.promise()
-	if promise.Zero() || it.receipt.Zero() {
+	undone := !it.charge.Zero() && !it.cancel.Zero()
+	if promise.Zero() || it.receipt.Zero() || undone {
 		if known {
 			return nil
 		}
 		return t.use(idleRequest, r.till, now)
 	}
 	if it.voucher.Zero() {
-		return nil
+		return nil // whether it takes anything is not known yet
 	}
 	// A till takes each counter of a pre-authorization once.
 	if _, claimed, err := t.claim(r.hash); err != nil || claimed {

@@ -102,6 +102,41 @@ func TestCancelsADay(t *testing.T) {
 	s.till.expect(late.cancelled(), cancelled)
 }
 
+// A charge that takes no money has none behind it: a till and a customer who
+// collude could fill the disk with them.
+func TestChargesThatTakeNothingADay(t *testing.T) {
+	s := newStreet(t)
+	s.hasUsed(s.till, idleRequest, 2)
+	unregistered := says{"REJECTED", 0, 10_00, "CHARGE_WINDOW"}
+	last := s.charge(s.till.ask(10_00, online), 0)
+	over, good := s.charge(s.till.ask(500_01, online), 0), s.charge(s.till.ask(10_00, online), 0)
+	s.register(over)
+	s.register(good)
+	undone := s.charge(s.till.ask(10_00, online), 0).undo()
+	handed := undone.claim()
+	handed.Cancel = undone.cancel.Bytes
+	for _, tt := range []struct {
+		name string
+		item *backendv1.Item
+		want says
+	}{
+		{"the last but one", s.charge(s.till.ask(10_00, online), 0).claim(), unregistered},
+		{"the last one", last.claim(), unregistered},
+		{"one more", s.charge(s.till.ask(10_00, online), 0).claim(), putOff},
+		{"of more than there is", over.claim(), putOff},
+		{"with its Cancel", handed, putOff},
+		{"one that takes money", good.claim(), settled(10_00)},
+		{"the last one again", last.claim(), unregistered},
+	} {
+		if got := s.till.submit(tt.item)[0]; got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+	s.count(t, "requests", `SELECT count(*) FROM requests`, 3)
+	s.advance(day)
+	s.till.expect(handed, cancelled)
+}
+
 // A till that uses its quota up cannot keep a customer's Cancel out: it stays
 // with the customer, and counts as soon as it matters.
 func TestAFloodSparesTheCustomer(t *testing.T) {

@@ -178,6 +178,9 @@ func verdictOn(c ledger.Claim) verdict {
 }
 
 // settleCharge takes a charge, which has no hold behind it, now or never.
+//
+// The error wraps ErrLimitRate if it takes nothing, and the till has had too
+// many of those today.
 func (s *Server) settleCharge(t Tx, it handed, at time.Time) (string, error) {
 	r, _, err := t.request(it.request.Hash)
 	if err != nil {
@@ -213,6 +216,11 @@ func (s *Server) settleCharge(t Tx, it handed, at time.Time) (string, error) {
 		charge.Outcome, charge.Reason = ledger.Rejected, reason
 	} else if charge, taken, err = take(charge, in.Free); err != nil {
 		return "", err
+	}
+	if charge.Outcome == ledger.Rejected {
+		if err := t.use(idleRequest, r.till, at); err != nil {
+			return "", err
+		}
 	}
 	err = s.record(t, r, claim{
 		voucher: it.charge.Hash, customer: by.Party.Customer, instrument: charge.Instrument,
