@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -122,6 +123,9 @@ func compareJournal(ctx context.Context, books backend.Admin, path string) (*com
 			hashes[e.Sequence] = e.Hash
 		}
 	})
+	if errors.As(err, new(*fs.PathError)) {
+		return nil, fmt.Errorf("%w: %w", errNoJournal, err)
+	}
 	if errors.Is(err, proof.ErrFile) && j.Entries == 0 {
 		return nil, fmt.Errorf("%s: %w: its first line is not of one", path, errNoJournal)
 	}

@@ -223,6 +223,7 @@ func TestJournal(t *testing.T) {
 	must(t, os.WriteFile(spoilt, bytes.Replace(text, []byte(`"body":"AQ=="`), []byte(`"body":"AA=="`), 1), 0o600))
 	check("changed", spoilt, exitFailed, "event 1 was changed")
 	check("no file", "/nowhere/journal", exitUsage, "/nowhere/journal", "Next: name the file that `vipasoctl journal export FILE`")
+	check("a directory", s.dir, exitUsage, s.dir+": is a directory", "Next: name the file that `vipasoctl journal export FILE`")
 	key := filepath.Join(s.dir, "ca.pem")
 	check("no journal", key, exitUsage, key+": no journal can be read: its first line is not of one\nNext: name the file that `vipasoctl journal export")
 

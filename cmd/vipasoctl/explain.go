@@ -60,6 +60,11 @@ func (a *app) explain(err error) {
 	}
 	e := a.explanation(err)
 	a.note("error: %s", clean(oneLine(e.head)))
+	a.advise(e)
+}
+
+// advise writes what follows the head of an explanation.
+func (a *app) advise(e explanation) {
 	for _, line := range []struct{ label, text string }{{"what", e.what}, {"why", e.why}, {"next", e.next}} {
 		if line.text != "" {
 			a.note("%s%s", a.stderr.bold(a, pad(line.label, 7)), clean(oneLine(line.text)))

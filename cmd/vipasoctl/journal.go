@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -102,10 +104,49 @@ func (a *app) verifyJournal(ctx context.Context, path, root string) error {
 	}
 	j, err := proof.VerifyJournal(f, key, nil)
 	if err != nil {
-		return a.judge(nil, fmt.Errorf("%s: %w; the %d events before it fit", path, err, j.Entries), nil)
+		return a.brokenJournal(path, j.Entries, err)
 	}
 	found := journalFound(j)
 	return a.judge(found, nil, func() { a.printJournal(found, j) })
+}
+
+// brokenJournal says what is wrong with a journal of which so many events fit,
+// what follows from that, and what to do.
+func (a *app) brokenJournal(path string, fit uint64, err error) error {
+	if errors.As(err, new(*fs.PathError)) {
+		return &fileError{path: path, err: err, hint: journalHint}
+	}
+	said := a.judge(nil, fmt.Errorf("%s: %w; the events before that fit: %d", path, err, fit), nil)
+	if !a.json {
+		a.advise(journalAdvice(fit, err))
+	}
+	return said
+}
+
+// journalAdvice is why a journal proves nothing, and what to do.
+func journalAdvice(fit uint64, err error) explanation {
+	switch {
+	case errors.Is(err, proof.ErrOtherRoot):
+		return explanation{} // judge has said it
+	case errors.Is(err, proof.ErrFile) && fit == 0:
+		return explanation{why: "Something else wrote this file, or its beginning is lost.", next: journalHint}
+	case errors.Is(err, proof.ErrFile):
+		return explanation{
+			why:  "It was cut or damaged after it was written. The device has signed the end of the journal, so that no part of it proves anything alone.",
+			next: "copy it again from where it was written, or, on the device, vipasoctl journal export FILE",
+		}
+	case errors.Is(err, preauth.ErrJournal):
+		return explanation{
+			why:  "Something was changed, added or taken out after the device had signed it: what is there, and all that follows, is not proven.",
+			next: "on the device, vipasoctl journal export FILE; what the device told its backend is compared by vipaso-backend admin --dir DIR journal verify FILE",
+		}
+	case errors.Is(err, proof.ErrUnvouched):
+		return explanation{why: "Its events follow each other, but anybody can write such a file.", next: "enroll the device, and export the journal again: vipasoctl enroll --help"}
+	}
+	return explanation{
+		why:  "The events follow each other, but the last line, which says what device has signed them, is not genuine.",
+		next: "on the device, vipasoctl journal export FILE",
+	}
 }
 
 func journalFound(j proof.Journal) provenJournal {

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -379,7 +380,7 @@ func TestJournal(t *testing.T) {
 			`{"proven":true,"device_id":"` + device + `","business_name":"Cafe Central","sequence":"1000003","entries":"3","chained":"2","restored":["1000003"],"signed_at":"2026-09-21T14:13:21Z"}`,
 		}},
 		{"changed", []string{fileOf(t, strings.Replace(text, `"sequence":"2","time_ms":"1790000000000"`, `"sequence":"2","time_ms":"1790000000001"`, 1)), "--root", key}, 1,
-			[]string{"not proven  ", "line 2: event 2 was changed", "the 1 events before it fit"}},
+			[]string{"not proven  ", "line 2: event 2 was changed", "; the events before that fit: 1"}},
 		{"another root", []string{path, "--root", stranger}, 1, []string{"not proven  ", "issuers: ", "an earlier root key;"}},
 		{"no file", []string{"/nowhere/journal", "--root", key}, 2, []string{"/nowhere/journal: no such file", "journal export"}},
 	} {
@@ -387,5 +388,42 @@ func TestJournal(t *testing.T) {
 	}
 	if got := f.run("journal", "verify", path, "--root", key); !strings.Contains(got.stderr, "the first 1 events are older than the chain") || !strings.Contains(got.stderr, "at event 1000003 the device noticed") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestBrokenJournal: of a journal that is not whole, people learn which line
+// is wrong and how, what follows from it, and what to do.
+func TestBrokenJournal(t *testing.T) {
+	f, path := newFake(t), filepath.Join(t.TempDir(), "till.journal")
+	f.answer("ExportJournal", journalParts(t)...)
+	if got := f.run("journal", "export", path); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	text := content(t, path)
+	key, _, _ := roots(t)
+	signed := journalParts(t)[3].(*devicev1.ExportJournalResponse).GetHead()
+	forged := signedBy(t, "stranger", &peerv1.JournalHead{DeviceId: bytesOf("till", 16), Sequence: 3 + preauth.JournalSkip, Hash: bytesOf("h", 32), TimeMs: 1})
+	head := text[strings.LastIndex(strings.TrimSpace(text), "\n")+1:]
+	for name, broken := range map[string]struct{ text, says, why, next string }{
+		"a line damaged":    {strings.Replace(text, `"sequence":"2"`, `"sequence"<"2"`, 1), "line 2 is no line of a journal, or a damaged one; the events before that fit: 1", "was cut or damaged", "copy it again"},
+		"the end missing":   {strings.TrimSuffix(text, head), "the last line is missing, which the device has signed; the events before that fit: 3", "was cut or damaged", "journal export FILE"},
+		"another file":      {"hello\n", "line 1 is no line of a journal", "Something else wrote this file", "journal export FILE"},
+		"one left out":      {text[strings.Index(text, "\n")+1:], "line 1: event 2 comes after 0: journal does not fit", "taken out", "vipaso-backend admin --dir DIR journal verify FILE"},
+		"not enrolled":      {strings.TrimSuffix(text, head) + `{"head":""}`, "the device was not enrolled, or had no events: no device vouches", "anybody can write", "vipasoctl enroll"},
+		"the end damaged":   {strings.Replace(text, `"device_cert":"C`, `"device_cert":"D`, 1), "the last line is damaged", "was cut or damaged", "journal export FILE"},
+		"signed by another": {strings.Replace(text, base64.StdEncoding.EncodeToString(signed), base64.StdEncoding.EncodeToString(forged.Bytes), 1), "the last line: ", "is not genuine", "journal export FILE"},
+	} {
+		file := fileOf(t, broken.text)
+		got := f.run("journal", "verify", file, "--root", key)
+		if got.code != 1 || !strings.Contains(got.stdout, file+": "+broken.says) || !strings.Contains(got.stderr, broken.why) || !strings.Contains(got.stderr, broken.next) ||
+			!strings.HasPrefix(got.stderr, "why    ") || strings.Contains(got.stdout, "proto") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := f.run("journal", "verify", file, "--root", key, "--json"); got.code != 1 || got.stderr != "" || !strings.HasPrefix(got.stdout, `{"proven":false,"error":"`) {
+			t.Errorf("%s for programs: %+v", name, got)
+		}
+	}
+	if got := f.run("journal", "verify", t.TempDir(), "--root", key); got.code != 2 || !strings.Contains(got.stderr, "is a directory") {
+		t.Errorf("a directory: %+v", got)
 	}
 }

@@ -37,18 +37,20 @@ func JournalLine(part *devicev1.ExportJournalResponse) ([]byte, error) { return 
 //
 // The error wraps ErrFile, ErrUnvouched, preauth.ErrJournal for the first
 // event that does not fit, or is one of preauth's about the certificate and
-// the signature. What is returned with it is how far the journal is good.
+// the signature; one of reading is returned as it is. It names the line. What
+// is returned with it is how far the journal is good.
 func VerifyJournal(file io.Reader, root preauth.PublicKey, each func(preauth.JournalEntry)) (j Journal, err error) {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, lineMax)
 	var end *devicev1.ExportJournalResponse
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		part := new(devicev1.ExportJournalResponse)
-		if err := protojson.Unmarshal(lines.Bytes(), part); err != nil {
-			return j, fmt.Errorf("line %d: %w", n, ErrFile) // the parser's words are about our types
+		if protojson.Unmarshal(lines.Bytes(), part) != nil || part.GetPart() == nil { // the parser's words are about our types
+			return j, unreadable(fmt.Sprintf("line %d is no line of a journal, or a damaged one", n))
 		}
 		if end != nil {
-			return j, fmt.Errorf("line %d: comes after the end: %w", n, ErrFile)
+			return j, unreadable(fmt.Sprintf("line %d follows the one that ends the journal", n))
 		}
 		if part.GetEntry() == nil {
 			end = part
@@ -65,23 +67,38 @@ func VerifyJournal(file io.Reader, root preauth.PublicKey, each func(preauth.Jou
 			each(e)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return j, fmt.Errorf("%w: %w", ErrFile, err)
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return j, unreadable(fmt.Sprintf("line %d is longer than any line of a journal", n))
+	} else if err != nil {
+		return j, err
 	}
-	return j, j.close(end, root)
+	if err := j.close(end, root); errors.Is(err, preauth.ErrDecode) {
+		return j, unreadable("the last line is damaged, which the device has signed")
+	} else if err != nil {
+		return j, err
+	}
+	return j, nil
 }
 
-// entryOf reads one event.
+// unreadable is ErrFile that says what of the file it is.
+type unreadable string
+
+func (u unreadable) Error() string { return string(u) }
+
+// Unwrap returns ErrFile.
+func (u unreadable) Unwrap() error { return ErrFile }
+
+// entryOf reads one event. The error wraps ErrFile.
 func entryOf(p *devicev1.JournalEntry) (e preauth.JournalEntry, err error) {
 	e = preauth.JournalEntry{Sequence: p.GetSequence(), TimeMs: p.GetTimeMs(), Body: p.GetBody()}
 	if len(p.GetPaymentId()) > 0 {
 		if e.Payment, err = preauth.IDFrom(p.GetPaymentId()); err != nil {
-			return e, fmt.Errorf("payment_id: %w: %w", ErrFile, err)
+			return e, unreadable("it is damaged: payment_id is no id")
 		}
 	}
 	if len(p.GetHash()) > 0 {
 		if e.Hash, err = preauth.HashFrom(p.GetHash()); err != nil {
-			return e, fmt.Errorf("hash: %w: %w", ErrFile, err)
+			return e, unreadable("it is damaged: hash is no hash")
 		}
 	}
 	return e, nil
@@ -91,21 +108,23 @@ func entryOf(p *devicev1.JournalEntry) (e preauth.JournalEntry, err error) {
 func (j *Journal) close(end *devicev1.ExportJournalResponse, root preauth.PublicKey) error {
 	switch {
 	case end == nil:
-		return fmt.Errorf("the last line is missing: %w", ErrFile)
+		return unreadable("the last line is missing, which the device has signed")
 	case len(end.GetHead()) == 0:
 		return fmt.Errorf("the device was not enrolled, or had no events: %w", ErrUnvouched)
 	}
 	var from peerv1.Issuance
 	if err := preauth.DecodeStrict(end.GetIssuance(), &from); err != nil {
-		return fmt.Errorf("issuance: %w", err)
+		return fmt.Errorf("the last line: issuance: %w", err)
 	}
 	issuers, err := preauth.OpenIssuance(root, &from)
 	if err != nil {
-		return OtherRoot(fmt.Errorf("issuers: %w", err), root, &from)
+		return OtherRoot(fmt.Errorf("the last line: issuers: %w", err), root, &from)
 	}
 	if j.Device, err = issuers.GenuineDevice(end.GetDeviceCert()); err != nil {
-		return fmt.Errorf("device: %w", err)
+		return fmt.Errorf("the last line: device: %w", err)
 	}
-	j.Head, err = j.Journal.Close(end.GetHead(), j.Device)
-	return err
+	if j.Head, err = j.Journal.Close(end.GetHead(), j.Device); err != nil {
+		return fmt.Errorf("the last line: %w", err)
+	}
+	return nil
 }

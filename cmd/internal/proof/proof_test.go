@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"google.golang.org/protobuf/proto"
 
@@ -205,11 +206,16 @@ func TestVerifyJournal(t *testing.T) {
 		{"nothing", "root", func(l []string) []string { return nil }, ErrFile, "the last line is missing", 0},
 		{"nobody vouches", "root", func(l []string) []string { l[3] = `{"head":""}`; return l }, ErrUnvouched, "", 3},
 		{"more after the end", "root", func(l []string) []string { return append(l, l[2]) }, ErrFile, "line 5", 3},
+		{"a line in the middle damaged", "root", swap(1, `{`, `<`), ErrFile, "line 2 is no line of a journal, or a damaged one", 1},
+		{"a line in the middle cut", "root", func(l []string) []string { l[2] = l[2][:20]; return l }, ErrFile, "line 3 is no line", 2},
+		{"an empty line", "root", func(l []string) []string { l[1] = ""; return l }, ErrFile, "line 2 is no line", 1},
+		{"an object with nothing", "root", func(l []string) []string { l[1] = "{}"; return l }, ErrFile, "line 2 is no line", 1},
+		{"a line without end", "root", func(l []string) []string { l[1] = strings.Repeat("x", lineMax+1); return l }, ErrFile, "line 2 is longer than any", 1},
 		{"another file", "root", func(l []string) []string { l[0] = "hello"; return l }, ErrFile, "line 1", 0},
 		{"a payment that is no id", "root", swap(1, `"payment_id":"CQ`, `"payment_id":"AAAACQ`), ErrFile, "payment_id", 1},
 		{"a hash that is none", "root", swap(0, `"hash":"`, `"hash":"AAAA`), ErrFile, "hash", 0},
-		{"an altered certificate", "root", swap(3, `"device_cert":"C`, `"device_cert":"D`), preauth.ErrDecode, "device", 3},
-		{"no issuers", "root", swap(3, `"issuance":"`, `"issuance":"AAAA`), preauth.ErrDecode, "issuance", 3},
+		{"an altered certificate", "root", swap(3, `"device_cert":"C`, `"device_cert":"D`), ErrFile, "the last line is damaged", 3},
+		{"no issuers", "root", swap(3, `"issuance":"`, `"issuance":"AAAA`), ErrFile, "the last line is damaged", 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,8 +230,9 @@ func TestVerifyJournal(t *testing.T) {
 			}
 		})
 	}
-	if _, err := VerifyJournal(strings.NewReader(strings.Repeat("x", lineMax+1)), public("root"), nil); !errors.Is(err, ErrFile) {
-		t.Errorf("a line without end: %v", err)
+	torn := errors.New("the disk is torn")
+	if _, err := VerifyJournal(iotest.ErrReader(torn), public("root"), nil); !errors.Is(err, torn) || errors.Is(err, ErrFile) {
+		t.Errorf("a disk that cannot be read: %v", err)
 	}
 }
 
