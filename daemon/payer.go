@@ -237,37 +237,35 @@ func requestBody(s store.Sale, p *payer, left time.Duration) *peerv1.Request {
 // what it was sent: nothing is owed to it any more.
 func (t *till) ended(ctx context.Context, p *payer, eid link.EID, err error) {
 	t.d.refused.note(err)
-	vain := true
+	var said *secure.PeerError
+	done := errors.As(err, &said) && said.Alert == 0 && said.Close == secure.CloseDone
+	t.concluded(eid, t.forget(p, done), err)
+	t.release(eid)
+	t.d.log.Info("session ended", "peer", shortID(p.cert), "error", err)
+	t.wake.fire()
+	t.d.changed.fire()
+}
+
+// forget takes p for no session of any request. If the customer was done, it
+// has stored the outcomes that it was sent: nothing is owed for them any more.
+// That is written with the next payment, not now: what a crash forgets is only
+// looked for once more. It reports whether p was of no request.
+func (t *till) forget(p *payer, done bool) (vain bool) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	vain = true
 	for h, q := range t.byRequest {
 		if q == p {
 			delete(t.byRequest, h)
 			vain = false
 		}
 	}
-	t.mu.Unlock()
-	t.concluded(eid, vain, err)
-	t.release(eid)
-	var said *secure.PeerError
-	if errors.As(err, &said) && said.Alert == 0 && said.Close == secure.CloseDone {
-		t.delivered(p)
-	}
-	t.d.log.Info("session ended", "peer", shortID(p.cert), "error", err)
-	t.wake.fire()
-	t.d.changed.fire()
-}
-
-// delivered notes the outcomes that p has stored: nothing is owed for them any
-// more. That is written with the next payment, not now: what a crash forgets
-// is only looked for once more.
-func (t *till) delivered(p *payer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	for h, whole := range p.answered {
-		if whole {
+		if whole && done {
 			t.acked[h] = true
 		}
 	}
+	return vain
 }
 
 // ackedRows returns the rows of delivered outcomes, as they are to be stored.
@@ -288,12 +286,16 @@ func (t *till) ackedRows(ctx context.Context) []store.Ask {
 }
 
 // forgetAcked drops requests whose rows a commit has stored: either that they
-// were delivered, or an outcome that was not.
+// were delivered, or an outcome that was not. A session that ends before it is
+// sent that has delivered an earlier one.
 func (t *till) forgetAcked(rows []store.Ask) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, a := range rows {
 		delete(t.acked, a.Request)
+		if p := t.byRequest[a.Request]; p != nil && p.answered[a.Request] {
+			p.answered[a.Request] = false
+		}
 	}
 }
 
