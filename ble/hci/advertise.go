@@ -65,14 +65,14 @@ func (r *Radio) show() error {
 	r.air.Lock()
 	defer r.air.Unlock()
 	r.mu.Lock()
-	want, is, taken := r.adv, r.shown, r.taken()
+	want, is, taken, before := r.adv, r.shown, r.taken(), r.centrals
 	r.mu.Unlock()
 	on := want.On && !taken
-	if on == is.on && (!on || bytes.Equal(want.ServiceData, is.data)) {
+	if !r.hushed && on == is.on && (!on || bytes.Equal(want.ServiceData, is.data)) {
 		return r.Err()
 	}
-	if is.on {
-		if err := r.send(&cmd.LESetAdvertiseEnable{}, nil); err != nil && !refusedBy(err) {
+	if is.on || r.hushed {
+		if err := r.hush(); err != nil {
 			return err
 		}
 		is.on = false
@@ -82,25 +82,42 @@ func (r *Radio) show() error {
 		err = r.start(&is, want.ServiceData)
 	}
 	r.mu.Lock()
+	came := is.on && r.centrals != before
+	is.on = is.on && !came
 	r.shown = is
 	r.mu.Unlock()
-	if refusedBy(err) {
-		r.log.Warn("advertising refused", "err", err)
+	if came { // before the controller was told, which then goes on, or after, when it has stopped
+		return r.hush()
+	}
+	was := r.hushed
+	if r.hushed = refusedBy(err); r.hushed {
+		if !was {
+			r.log.Warn("advertising refused", "err", err)
+		}
 		return &link.AdapterError{Reason: reasonDown, Detail: err.Error()}
 	}
 	return err
 }
 
+// hush stops advertising, if there was any. The caller holds air.
+func (r *Radio) hush() error {
+	if err := r.send(&cmd.LESetAdvertiseEnable{}, nil); err != nil && !refusedBy(err) {
+		return err
+	}
+	return nil
+}
+
 // start advertises data. The caller holds air.
 func (r *Radio) start(is *shown, data []byte) error {
-	if is.address == "" || !bytes.Equal(data, is.data) {
+	if is.data == nil || !bytes.Equal(data, is.data) {
+		is.data = nil // until the controller has all of it
 		if err := r.rotate(is); err != nil {
 			return err
 		}
-		is.data = data
 		if err := r.describe(data); err != nil {
 			return err
 		}
+		is.data = data
 	}
 	err := r.send(&cmd.LESetAdvertiseEnable{AdvertisingEnable: 1}, nil)
 	is.on = err == nil

@@ -101,6 +101,7 @@ func (r *Radio) accepting() {
 		r.mu.Lock()
 		second := r.taken()
 		r.shown.on = false // the controller has stopped by itself
+		r.centrals++
 		r.mu.Unlock()
 		g := r.guard(bare, peripheral)
 		if second {

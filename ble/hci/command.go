@@ -82,6 +82,7 @@ func (r *Radio) watching() {
 			if r.send(&cmd.ReadBDADDR{}, nil) != nil {
 				return
 			}
+			r.again()
 			if missing++; !r.leaking() {
 				missing = 0
 			}
@@ -90,6 +91,21 @@ func (r *Radio) watching() {
 				return
 			}
 		}
+	}
+}
+
+// again repeats the wishes that the controller has refused: a controller that
+// cannot scan while it dials, or advertise beside a connection that a peer does
+// not let go of, can later.
+func (r *Radio) again() {
+	r.air.Lock()
+	hushed := r.hushed
+	if r.deaf {
+		r.enableScan(true)
+	}
+	r.air.Unlock()
+	if hushed {
+		r.show()
 	}
 }
 

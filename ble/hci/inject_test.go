@@ -67,14 +67,20 @@ func benchRadios(t *testing.T, cfg testbed.Config, n int) (*testbed.Bench, []*Ra
 	t.Cleanup(b.Close)
 	var radios []*Radio
 	for i := range n {
-		r, err := open(t.Context(), testNames, "hci"+string(rune('0'+i)), noAdapter, through(b.Host(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { r.Close() })
-		radios = append(radios, r)
+		radios = append(radios, openThrough(t, i, b.Host(i)))
 	}
 	return b, radios
+}
+
+// openThrough opens the radio on a host of controller i.
+func openThrough(t *testing.T, i int, host io.ReadWriteCloser) *Radio {
+	t.Helper()
+	r, err := open(t.Context(), testNames, "hci"+string(rune('0'+i)), noAdapter, through(host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
 }
 
 func asLinks(radios []*Radio) []link.Radio {

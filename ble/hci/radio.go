@@ -59,14 +59,18 @@ type Radio struct {
 	dialled   chan *hci.Conn
 	done      chan struct{} // closed when failed or closed
 
-	// air orders the commands that advertise, scan and dial. Lock it before mu.
-	air     sync.Mutex
 	dialing sync.Mutex // one dial at a time; before air
+
+	// air orders the commands that advertise, scan and dial. Lock it before mu.
+	air    sync.Mutex
+	hushed bool // the controller has refused to advertise what is wished
+	deaf   bool // and this one to scan
 
 	mu       sync.Mutex
 	err      error // why done is closed
 	adv      link.Advertisement
 	shown    shown
+	centrals int // how many have connected so far
 	scanning bool
 	heardOf  heardOf
 	guards   map[*guard]bool

@@ -65,8 +65,11 @@ func (r *Radio) enableScan(on bool) error {
 		}
 		return r.dev.StopScanning()
 	})
+	was := r.deaf
+	if r.deaf = on && refusedBy(err); r.deaf && !was {
+		r.log.Warn("scan refused", "err", err)
+	}
 	if refusedBy(err) {
-		r.log.Warn("scan refused", "on", on, "err", err)
 		return nil
 	}
 	return err
