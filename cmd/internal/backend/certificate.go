@@ -14,13 +14,17 @@ import (
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
+// The certificate of the port is looked at when the backend starts, and not
+// again: a process may run for serverRenew before no device believes it any
+// more.
 const (
-	serverLife  = 2 * 365 * 24 * time.Hour
-	serverRenew = 60 * 24 * time.Hour
+	serverLife  = 5 * 365 * 24 * time.Hour
+	serverRenew = 4 * 365 * 24 * time.Hour
 )
 
 // serverCertificate reads the certificate of the port, and makes a new one if
-// there is none, if it ends soon, or if it does not name host.
+// there is none that can be used: one for the key that is there, of today's CA,
+// that names host and does not end soon.
 func serverCertificate(dir string, a backend.Authority, host string, now time.Time) (tls.Certificate, error) {
 	key, err := ensureKey(filepath.Join(dir, serverKeyFile))
 	if err != nil {
@@ -28,7 +32,8 @@ func serverCertificate(dir string, a backend.Authority, host string, now time.Ti
 	}
 	path := filepath.Join(dir, serverFile)
 	cert, err := readCert(path)
-	if err != nil || now.Add(serverRenew).After(cert.NotAfter) || !names(cert, host) || cert.CheckSignatureFrom(a.CACert) != nil {
+	if err != nil || !key.PublicKey.Equal(cert.PublicKey) || now.Before(cert.NotBefore) || now.Add(serverRenew).After(cert.NotAfter) ||
+		!names(cert, host) || cert.CheckSignatureFrom(a.CACert) != nil {
 		if cert, err = makeServerCertificate(a, &key.PublicKey, host, now); err != nil {
 			return tls.Certificate{}, err
 		}
