@@ -46,7 +46,7 @@ func twoCustomersRace(s *stage) {
 	s.bea.sees(p)
 	s.slowAir()
 	s.ann.taps(p)
-	s.passes(s.host.slow() / 3)
+	s.passes(s.host.slow() * 2 / 3)
 	s.bea.taps(p) // before Ann has an answer
 	p.ends("SUCCESSFUL PROVISIONAL, 10.00 guaranteed, 2.00 at risk")
 	s.ann.becomes(p, "PROVISIONAL")

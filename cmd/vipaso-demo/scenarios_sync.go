@@ -52,7 +52,7 @@ func loserSyncsFirst(s *stage) {
 	s.bea.sees(p)
 	s.slowAir()
 	s.ann.taps(p)
-	s.passes(s.host.slow() / 3)
+	s.passes(s.host.slow() * 2 / 3)
 	s.bea.taps(p)
 	s.ann.becomes(p, "PROVISIONAL")
 	s.bea.becomes(p, "OTHER_PAID")
