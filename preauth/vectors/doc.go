@@ -8,7 +8,6 @@
 package vectors
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,7 +70,7 @@ func Encode[C any](kind Kind, about string, cases []C) ([]byte, error) {
 func Decode(b []byte) (File, error) {
 	var f File
 	if err := strict(b, &f); err != nil {
-		return File{}, fmt.Errorf("%w: %w", ErrFormat, err)
+		return File{}, err
 	}
 	if f.Format != Format {
 		return File{}, fmt.Errorf("format %q, not %q: %w", f.Format, Format, ErrFormat)
@@ -87,19 +86,7 @@ func Decode(b []byte) (File, error) {
 func Case[C any](b json.RawMessage) (C, error) {
 	var c C
 	if err := strict(b, &c); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrFormat, err)
+		return c, err
 	}
 	return c, nil
-}
-
-func strict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if d.More() {
-		return errors.New("something follows")
-	}
-	return nil
 }

@@ -70,12 +70,12 @@ func SetFields(b json.RawMessage, m proto.Message) error {
 func setMessage(b json.RawMessage, m protoreflect.Message) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
-		return fmt.Errorf("%s: %w: %w", m.Descriptor().Name(), ErrFormat, err)
+		return fmt.Errorf("%s: %w", m.Descriptor().Name(), plain(b, err))
 	}
 	for name, raw := range fields {
 		fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
 		if fd == nil {
-			return fmt.Errorf("%s has no field %q: %w", m.Descriptor().Name(), name, ErrFormat)
+			return malformed(fmt.Sprintf("%s has no field %q", m.Descriptor().Name(), name))
 		}
 		if err := setField(raw, m, fd); err != nil {
 			return err
@@ -94,7 +94,7 @@ func setField(raw json.RawMessage, m protoreflect.Message, fd protoreflect.Field
 	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(raw, &items); err != nil {
-		return fmt.Errorf("%s: %w: %w", fd.Name(), ErrFormat, err)
+		return fmt.Errorf("%s: %w", fd.Name(), plain(raw, err))
 	}
 	list := m.Mutable(fd).List()
 	for _, item := range items {
@@ -134,7 +134,7 @@ func value(raw json.RawMessage, fd protoreflect.FieldDescriptor, fresh func() pr
 		if err == nil && named != nil {
 			return protoreflect.ValueOfEnum(named.Number()), nil
 		}
-		return v, fmt.Errorf("%s is %.40s: %w", fd.Name(), raw, ErrFormat)
+		return v, malformed(fmt.Sprintf("%s cannot be this: %.40s", fd.Name(), raw))
 	}
 	return protoreflect.Value{}, fmt.Errorf("%s is of kind %s: %w", fd.Name(), fd.Kind(), ErrFormat)
 }
@@ -142,7 +142,7 @@ func value(raw json.RawMessage, fd protoreflect.FieldDescriptor, fresh func() pr
 func scalar[T any](raw json.RawMessage, fd protoreflect.FieldDescriptor, of func(T) protoreflect.Value) (protoreflect.Value, error) {
 	var x T
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return protoreflect.Value{}, fmt.Errorf("%s: %w: %w", fd.Name(), ErrFormat, err)
+		return protoreflect.Value{}, fmt.Errorf("%s: %w", fd.Name(), plain(raw, err))
 	}
 	return of(x), nil
 }

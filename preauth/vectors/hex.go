@@ -51,7 +51,7 @@ func fill(out, text []byte) error {
 		return err
 	}
 	if len(b) != len(out) {
-		return fmt.Errorf("%d bytes, not %d: %w", len(b), len(out), ErrFormat)
+		return malformed(fmt.Sprintf("%.20q has %d bytes, not %d", text, len(b), len(out)))
 	}
 	copy(out, b)
 	return nil
@@ -60,7 +60,7 @@ func fill(out, text []byte) error {
 func fromHex(text []byte) ([]byte, error) {
 	b, err := hex.DecodeString(string(text))
 	if err != nil || hex.EncodeToString(b) != string(text) {
-		return nil, fmt.Errorf("%.20q is not lower-case hexadecimal: %w", text, ErrFormat)
+		return nil, malformed(fmt.Sprintf("%.20q is not lower-case hexadecimal", text))
 	}
 	return b, nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,22 @@ import (
 
 // ErrFile: a file that cannot be read, or is not one of test vectors.
 var ErrFile = errors.New("no test vectors")
+
+// badFile is ErrFile that says which file, and what is wrong with it.
+type badFile struct {
+	path string
+	err  error
+}
+
+func (b badFile) Error() string {
+	if system := (*fs.PathError)(nil); errors.As(b.err, &system) { // it would name the file again
+		return b.path + ": " + system.Err.Error()
+	}
+	return b.path + ": " + b.err.Error()
+}
+
+// Unwrap returns ErrFile and what is wrong.
+func (b badFile) Unwrap() []error { return []error{ErrFile, b.err} }
 
 // Failure is a vector that this implementation does not agree with.
 type Failure struct {
@@ -44,11 +61,11 @@ func RunPath(path string) ([]Report, error) {
 	for _, p := range paths {
 		b, err := os.ReadFile(p)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFile, err)
+			return nil, badFile{p, err}
 		}
 		r, err := Run(b)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", p, ErrFile, err)
+			return nil, badFile{p, err}
 		}
 		r.Path = p
 		all = append(all, r)
@@ -60,14 +77,14 @@ func RunPath(path string) ([]Report, error) {
 func files(path string) ([]string, error) {
 	i, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+		return nil, badFile{path, err}
 	}
 	if !i.IsDir() {
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+		return nil, badFile{path, err}
 	}
 	var paths []string
 	for _, e := range entries {
@@ -76,7 +93,7 @@ func files(path string) ([]string, error) {
 		}
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("%s holds no file NAME.json: %w", path, ErrFile)
+		return nil, badFile{path, errors.New("it holds no file NAME.json")}
 	}
 	return paths, nil
 }
@@ -95,13 +112,24 @@ func Run(file []byte) (Report, error) {
 	for i, raw := range f.Cases {
 		one, err := run(raw)
 		if err != nil {
-			return Report{}, fmt.Errorf("vector %d: %w", i+1, err)
+			return Report{}, fmt.Errorf("vector %d%s: %w", i+1, named(raw), err)
 		}
 		if one.Want != one.Got {
 			r.Failures = append(r.Failures, one)
 		}
 	}
 	return r, nil
+}
+
+// named is the name of a vector that cannot be run, if it has one.
+func named(raw json.RawMessage) string {
+	var c struct {
+		Name string `json:"name"`
+	}
+	if json.Unmarshal(raw, &c) != nil || c.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf(", %q", c.Name)
 }
 
 // runners run one vector of a kind; it fails if what it wants is not what it
@@ -137,7 +165,7 @@ func of[C any](run func(C) (name, want, got string)) func(json.RawMessage) (Fail
 		var f Failure
 		f.Name, f.Want, f.Got = run(c)
 		if f.Name == "" || f.Want == "" {
-			return Failure{}, fmt.Errorf("no name, or nothing expected: %w", vectors.ErrFormat)
+			return Failure{}, fmt.Errorf("no name, or nothing that it expects: %w", vectors.ErrFormat)
 		}
 		return f, nil
 	}

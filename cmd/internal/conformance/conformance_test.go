@@ -117,28 +117,32 @@ func TestNoVectors(t *testing.T) {
 		change(&f, c)
 		return string(fileOf(t, f, c))
 	}
-	for name, file := range map[string]string{
-		"nothing":              "",
-		"no JSON":              "vectors",
-		"other JSON":           `{"a": 1}`,
-		"another format":       text(func(f *vectors.File, _ map[string]any) { f.Format = "vipaso-vectors/2" }),
-		"another kind":         text(func(f *vectors.File, _ map[string]any) { f.Kind = "tills" }),
-		"an unknown field":     text(func(_ *vectors.File, c map[string]any) { c["weather"] = "fair" }),
-		"a case without name":  text(func(_ *vectors.File, c map[string]any) { delete(c, "name") }),
-		"a case without class": text(func(f *vectors.File, c map[string]any) { f.Kind = vectors.KindRefused }),
-		"capital digits":       text(func(_ *vectors.File, c map[string]any) { c["root"] = strings.ToUpper(c["root"].(string)) }),
-		"a short key":          text(func(_ *vectors.File, c map[string]any) { c["root"] = "00" }),
-		"no cases":             `{"format": "vipaso-vectors/1", "kind": "till", "about": "", "cases": []}`,
-		"something behind it":  text(func(*vectors.File, map[string]any) {}) + "{}",
+	for name, tt := range map[string]struct{ file, says string }{
+		"nothing":              {"", "nothing is in it"},
+		"no JSON":              {"vectors", "line 1 is no JSON"},
+		"a line of it":         {"{\n\"format\": <\n}", "line 2 is no JSON"},
+		"cut":                  {`{"format": "vip`, "it ends too early"},
+		"a list":               {"[]", "it cannot be this: array"},
+		"other JSON":           {`{"a": 1}`, `unknown field "a"`},
+		"another format":       {text(func(f *vectors.File, _ map[string]any) { f.Format = "vipaso-vectors/2" }), `format "vipaso-vectors/2"`},
+		"another kind":         {text(func(f *vectors.File, _ map[string]any) { f.Kind = "tills" }), `unknown kind "tills"`},
+		"an unknown field":     {text(func(_ *vectors.File, c map[string]any) { c["weather"] = "fair" }), `vector 1, "all is well": unknown field "weather"`},
+		"a text for a time":    {text(func(_ *vectors.File, c map[string]any) { c["now_ms"] = "noon" }), `vector 1, "all is well": now_ms cannot be this: string`},
+		"a case without name":  {text(func(_ *vectors.File, c map[string]any) { delete(c, "name") }), "vector 1: no name"},
+		"a case without class": {text(func(f *vectors.File, c map[string]any) { f.Kind = vectors.KindRefused }), `vector 1, "all is well": unknown field`},
+		"capital digits":       {text(func(_ *vectors.File, c map[string]any) { c["root"] = strings.ToUpper(c["root"].(string)) }), `is not lower-case hexadecimal`},
+		"a short key":          {text(func(_ *vectors.File, c map[string]any) { c["root"] = "00" }), `vector 1, "all is well": "00" has 1 bytes, not 33`},
+		"no cases":             {`{"format": "vipaso-vectors/1", "kind": "till", "about": "", "cases": []}`, "no cases"},
+		"something behind it":  {text(func(*vectors.File, map[string]any) {}) + "{}", "something follows its end"},
 	} {
-		if r, err := Run([]byte(file)); !errors.Is(err, vectors.ErrFormat) || r.Vectors != 0 {
+		if r, err := Run([]byte(tt.file)); !errors.Is(err, vectors.ErrFormat) || r.Vectors != 0 {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 		path := filepath.Join(t.TempDir(), "file.json")
-		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := RunPath(path); !errors.Is(err, ErrFile) || r != nil || !strings.Contains(err.Error(), path) {
+		if r, err := RunPath(path); !errors.Is(err, ErrFile) || r != nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s as a file: %+v, %v", name, r, err)
 		}
 	}
