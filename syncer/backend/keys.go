@@ -156,14 +156,21 @@ func signing(all []issuerKey, now time.Time) (oldest issuerKey) {
 }
 
 // knowIssuers lets settlement take what any of these keys has signed. It is
-// called before a new one signs anything.
+// called before a new one signs anything. Keys are only ever added: fewer than
+// are known are of an older state of the books, which somebody still reads.
 func (s *Server) knowIssuers(all []issuerKey) {
-	known := make([]*peerv1.IssuerKey, len(all))
-	for i, k := range all {
-		known[i] = k.message()
+	s.knowing.Lock()
+	defer s.knowing.Unlock()
+	if len(all) < s.known {
+		return
 	}
-	issuers := preauth.IssuersOf(known)
+	keys := make([]*peerv1.IssuerKey, len(all))
+	for i, k := range all {
+		keys[i] = k.message()
+	}
+	issuers := preauth.IssuersOf(keys)
 	s.genuine.Store(&issuers)
+	s.known = len(all)
 }
 
 func (k issuerKey) message() *peerv1.IssuerKey {

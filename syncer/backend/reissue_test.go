@@ -88,3 +88,23 @@ func TestARepeatedCallIsSignedAnewOnce(t *testing.T) {
 		t.Error("signed anew again")
 	}
 }
+
+// An answer may be read from a state of the books that others have left behind
+// meanwhile. Settlement forgets no issuer key by that.
+func TestAnOlderStateForgetsNoIssuer(t *testing.T) {
+	r := newRotor(t)
+	d := r.phone.preauthorize(r.card, 10_00).sale(r.till, 10_00)
+	r.till.expect(d.claim(), settled(10_00))
+	verdict := r.standing(d)
+	r.withdraws(r.present())
+	var later *deal
+	must(t, r.store.Read(r.ctx, func(tx Tx) error {
+		issued, err := r.server.reissuer(tx, r.now())
+		must(t, err)
+		r.withdraws(r.present())
+		later = r.phone.preauthorize(r.card, 10_00).sale(r.till, 10_00)
+		_, err = reissued[*peerv1.Verdict](issued, verdict)
+		return err
+	}))
+	r.till.expect(later.claim(), settled(10_00))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,8 @@ type Server struct {
 	authority   Authority
 	keys        *keyring
 	genuine     atomic.Pointer[preauth.Issuers] // whom settlement believes
+	knowing     sync.Mutex                      // held by whoever changes that
+	known       int                             // how many they are
 	preauthLife time.Duration
 	settleAfter time.Duration
 	now         func() time.Time
