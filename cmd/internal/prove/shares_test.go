@@ -22,7 +22,7 @@ var share = flag.String("share", "", "run only one part of the seeds, such as 0/
 const fewSeeds = 10
 
 // inProcesses runs the seeds in as many processes as there are cores.
-func inProcesses(t *testing.T) (all report.Simulation) {
+func inProcesses(t *testing.T, p *progress) (all report.Simulation) {
 	parts := min(runtime.GOMAXPROCS(0), int(*seeds))
 	dirs := make([]string, parts)
 	outs := make([][]byte, parts)
@@ -30,9 +30,21 @@ func inProcesses(t *testing.T) (all report.Simulation) {
 	for part := range parts {
 		dirs[part] = t.TempDir()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSimulation$", "-test.timeout=0", fmt.Sprint("-seeds=", *seeds), fmt.Sprint("-from=", *from),
-			fmt.Sprintf("-share=%d/%d", part, parts), "-out="+dirs[part])
+			fmt.Sprintf("-share=%d/%d", part, parts), fmt.Sprint("-ticks=", ticksFile), "-out="+dirs[part])
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-		running.Go(func() { outs[part], _ = cmd.CombinedOutput() }) // what it found is in its results
+		ticks, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.ExtraFiles = []*os.File{write} // ticksFile
+		running.Go(func() {
+			outs[part], _ = cmd.CombinedOutput() // what it found is in its results
+			write.Close()
+		})
+		running.Go(func() {
+			p.read(ticks)
+			ticks.Close()
+		})
 	}
 	running.Wait()
 	for part, dir := range dirs {

@@ -54,10 +54,17 @@ func memoryDir() string {
 func TestSimulation(t *testing.T) {
 	begun := time.Now()
 	var all report.Simulation
-	if *seeds > fewSeeds && *share == "" {
-		all = inProcesses(t)
+	if *share != "" {
+		all = inThisOne(t, toParent())
 	} else {
-		all = inThisOne(t)
+		p := &progress{of: *seeds}
+		end := p.tell(os.Stderr)
+		if *seeds > fewSeeds {
+			all = inProcesses(t, p)
+		} else {
+			all = inThisOne(t, p.add)
+		}
+		end()
 	}
 	for i, f := range all.Failures {
 		if i < 3 {
@@ -89,8 +96,9 @@ func mine() (all []uint64) {
 	return all
 }
 
-// inThisOne runs the seeds of this process, one after the other.
-func inThisOne(t *testing.T) (all report.Simulation) {
+// inThisOne runs the seeds of this process, one after the other, and says of
+// each that it is done.
+func inThisOne(t *testing.T, done func(tick)) (all report.Simulation) {
 	for _, seed := range mine() {
 		r := theStage.Run(seed)
 		if seed == *from || seed%1000 == 0 {
@@ -100,6 +108,7 @@ func inThisOne(t *testing.T) (all report.Simulation) {
 			t.Logf("seed %d\n%s", r.Seed, strings.Join(r.Trace, "\n"))
 		}
 		add(&all, r)
+		done(tickOf(r))
 	}
 	return all
 }
