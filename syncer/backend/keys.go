@@ -128,7 +128,7 @@ func (s *Server) root(t Tx) (*ecdsa.PrivateKey, [][]byte, error) {
 }
 
 // issuer returns the key that signs certificates and verdicts at now: the
-// newest that has begun and was not withdrawn.
+// newest that has begun, of those that bundles list.
 func (s *Server) issuer(t Tx, now time.Time) (*ecdsa.PrivateKey, issuerKey, error) {
 	all, err := t.issuerKeys()
 	if err != nil {
@@ -141,10 +141,11 @@ func (s *Server) issuer(t Tx, now time.Time) (*ecdsa.PrivateKey, issuerKey, erro
 }
 
 // signing is the key, of all, newest first, that signs at now: the zero one if
-// there is none that may.
+// there is none that may. One that bundles do not list was withdrawn, or is
+// over: no device would believe it.
 func signing(all []issuerKey, now time.Time) (oldest issuerKey) {
 	for _, k := range all {
-		if !k.withdrawn.IsZero() {
+		if !k.listed {
 			continue
 		}
 		if !k.notBefore.After(now) {

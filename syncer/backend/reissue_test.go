@@ -3,6 +3,7 @@ package backend
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -107,4 +108,20 @@ func TestAnOlderStateForgetsNoIssuer(t *testing.T) {
 		return err
 	}))
 	r.till.expect(later.claim(), settled(10_00))
+}
+
+// A call that began before an issuer key was withdrawn, or a clock that was set
+// back since, does not have a key sign that no device knows any more.
+func TestAKeyThatIsOverNeverSignsAgain(t *testing.T) {
+	r := newRotor(t)
+	first := r.present()
+	r.issuer(0)
+	must(t, r.server.Sweep(r.ctx))
+	must(t, r.store.Write(r.ctx, func(tx Tx) error { return tx.unlistIssuer(issuerKey{public: first}) })) // months later
+	_, spare := r.withdraws(r.present())
+	r.advance(-time.Second)
+	c := r.phone.preauthorize(r.card, 10_00).cert
+	if _, err := r.trust().GenuinePreauth(c.Bytes); err != nil || c.KeyID() != spare.KeyID() {
+		t.Errorf("key %x signs, the first one is %x: %v", c.KeyID(), first.KeyID(), err)
+	}
 }
