@@ -1,11 +1,19 @@
 package main_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/vipaso/vipasod/ble/radio"
 )
 
 // TestRadioProcess: the daemon learns from its radio process why an adapter
@@ -50,4 +58,72 @@ func TestRadioProcess(t *testing.T) {
 	told(unit)
 	unit.restart(t)
 	told(unit)
+}
+
+// TestRadioProcessHangs stops the process behind a socket that serves the radio.
+// Its client can only hang up; the next one is served all the same.
+func TestRadioProcessHangs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.device(t, "business", "unit", "")
+	d.configure(t, fmt.Sprintf("role = \"business\"\n[radio]\nadapter = \"addr:02:00:5E:00:53:01\"\n[store]\ndir = %q\n[grpc]\nsocket = %q\n", d.dir, d.socket))
+	socket := w.path("radio.sock")
+	unit := w.run(t, "radio", nil, "vipasod", "radio", "--config", d.config, "--socket", socket)
+	served := func() (leave func()) {
+		t.Helper()
+		c := radio.NewClient(radio.Options{Dial: func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}})
+		done := make(chan error, 1)
+		go func() { done <- c.Run(context.Background()) }()
+		leave = func() {
+			if err := errors.Join(c.Close(), <-done); err != nil {
+				t.Error(err)
+			}
+		}
+		eventually(t, patience, "a radio process", func() (bool, string) {
+			s := c.Status()
+			return s.Adapter != "radio", fmt.Sprintf("%+v", s)
+		})
+		return leave
+	}
+	leave := served()
+	for _, pid := range childrenOf(t, unit.cmd.Process.Pid) {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Error(err)
+		}
+	}
+	leave()
+	served()()
+}
+
+// childrenOf returns the processes that a process has started, which must be
+// some.
+func childrenOf(t *testing.T, parent int) (pids []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// pid (name) state ppid
+		before, after, _ := strings.Cut(string(text), " (")
+		rest := strings.Fields(after[strings.LastIndex(after, ")")+1:])
+		if len(rest) > 1 && rest[1] == strconv.Itoa(parent) {
+			pid, err := strconv.Atoi(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		t.Fatal("it has no child")
+	}
+	return pids
 }

@@ -7,10 +7,7 @@ import (
 	"io"
 	stdlog "log"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,49 +73,6 @@ func radioArgs(c Config) []string {
 		args = append(args, "--set", set)
 	}
 	return args
-}
-
-// superviseRadio serves clients on a socket, one after the other, each with a
-// radio process of its own.
-func superviseRadio(ctx context.Context, c Config, socket string, stderr io.Writer) error {
-	log, err := leveled(stderr, c.Log.Level)
-	if err != nil {
-		return err
-	}
-	listener, err := listenForGroup(socket)
-	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
-	log.Info("serving the radio", "socket", socket, "adapter", c.Radio.Adapter)
-	for {
-		conn, err := listener.AcceptUnix()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := radioChild(ctx, c, conn, stderr); err != nil {
-			log.Warn("radio process ended", "err", err)
-		}
-	}
-}
-
-// radioChild runs a radio process on a connection until it ends.
-func radioChild(ctx context.Context, c Config, conn *net.UnixConn, stderr io.Writer) error {
-	file, err := conn.File()
-	conn.Close()
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", radioArgs(c)...)
-	cmd.Env = append(os.Environ(), "LOGXI=*=OFF")
-	cmd.Stderr = stderr
-	cmd.ExtraFiles = []*os.File{file}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return cmd.Run()
 }
 
 // runRadio serves the adapter on the inherited connection. Whenever it
