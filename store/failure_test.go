@@ -197,3 +197,28 @@ func verifyLive(t *testing.T, s *Store, n uint64) {
 	}
 	sound(t, s)
 }
+
+// TestPanic: what a transaction did before it panicked is not there for those
+// who come after it.
+func TestPanic(t *testing.T) {
+	s := openAt(t, t.TempDir(), Customer)
+	change := &Change{Call: &Call{RequestID: idOf("half"), Method: "m", Content: hashOf("c")}}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = s.write(t.Context(), func(tx *tx) error {
+			if err := tx.commit(change); err != nil {
+				t.Error(err)
+			}
+			panic("halfway")
+		})
+	}()
+	if _, ok, err := s.Call(t.Context(), idOf("half")); ok || err != nil {
+		t.Errorf("half a change can be read: %v, %v", ok, err)
+	}
+	commit(t, s, change)
+	sound(t, s)
+}

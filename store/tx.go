@@ -97,10 +97,16 @@ func (s *Store) write(ctx context.Context, do func(*tx) error) error {
 	if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
+	done := false
+	defer func() {
+		if !done { // it failed, or panicked
+			s.rollback(ctx)
+		}
+	}()
 	if err := t.run(do); err != nil {
-		s.rollback(ctx)
 		return err
 	}
+	done = true
 	if err := t.exec(`COMMIT`); err != nil {
 		s.poison(err)
 		return fmt.Errorf("%w: %v", ErrPoisoned, err)
