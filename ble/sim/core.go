@@ -86,6 +86,7 @@ type device struct {
 	dials    int              // under way
 	dialled  int              // links it is central of
 	accepted int              // links it is peripheral of
+	met      int              // links it was ever peripheral of
 }
 
 // audible reports whether d sends advertisements.

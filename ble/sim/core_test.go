@@ -251,6 +251,12 @@ func TestConnectedIsSilent(t *testing.T) {
 	if heard, down := of[Heard](out), of[Down](out); len(heard) != 1 || heard[0].Sighting.ServiceData[1] != 7 || len(down) != 1 || down[0].ID != 2 {
 		t.Errorf("after the link: %+v", out)
 	}
+	m.connect(2)
+	for _, p := range m.core.Peers(0) {
+		if want := map[string]int{"ann": 2}[p.Name]; p.Met != want {
+			t.Errorf("%s has answered %d dials, not %d", p.Name, p.Met, want)
+		}
+	}
 }
 
 func TestShortOutageIsSurvived(t *testing.T) {

@@ -39,6 +39,7 @@ func (c *Core) connect(now time.Time, central *device, in Dial) {
 	c.links = append(c.links, l)
 	central.dialled++
 	peripheral.accepted++
+	peripheral.met++
 	valueMax := min(central.mtu, peripheral.mtu, defaultMTU) - 3
 	c.emit(Up{ID: peripheral.id, Link: l.id, Address: central.address, ValueMax: valueMax})
 	c.emit(Up{
@@ -67,6 +68,8 @@ type Peer struct {
 	Advertising, Scanning bool
 	// Links counts its links.
 	Links int
+	// Met counts the dials that it has answered since it joined.
+	Met int
 	// RSSI is how strongly the asking device hears it, in dBm; 0 for itself
 	// and if nobody in particular asks.
 	RSSI int
@@ -78,7 +81,7 @@ func (c *Core) Peers(of DeviceID) []Peer {
 	asking := c.device(of)
 	peers := make([]Peer, 0, len(c.devices))
 	for _, d := range c.devices {
-		p := Peer{Name: d.name, Address: d.address, Advertising: d.adv.On, Scanning: d.scanning, Links: d.dialled + d.accepted}
+		p := Peer{Name: d.name, Address: d.address, Advertising: d.adv.On, Scanning: d.scanning, Links: d.dialled + d.accepted, Met: d.met}
 		if asking != nil && asking != d {
 			p.RSSI = signal(asking, d)
 		}

@@ -197,6 +197,8 @@ func (p *party) status() *devicev1.Status {
 func oversized(s *stage) string {
 	s.ann.listens()
 	k := s.kiosk.turns()
+	dials := &countedRadio{Radio: k.Radio}
+	k.Radio = dials
 	for _, values := range [][][]byte{
 		{{1, 0, 0xff, 0xff, 'x'}},             // a message of 65,535 bytes is announced
 		{{1, 0, 0x01, 0x10, 'x'}},             // one more than there may be
@@ -211,7 +213,6 @@ func oversized(s *stage) string {
 		s.ended(l)
 	}
 	s.ann.hasRefused(secure.ErrProtocol, 4)
-
 	// A genuine till that asks, and asks, and asks.
 	sent := 0
 	for range 3 {
@@ -231,8 +232,43 @@ func oversized(s *stage) string {
 	}
 	s.check(k.Radio.Close(), "leave the air")
 	s.ann.stopsListening()
+	met := s.ann.timesDialled()
+	s.want("Ann was dialled, each time by the kiosk", fmt.Sprint(met), fmt.Sprint(dials.n))
 	s.ann.paysHonestly("12.00 USD", provisional12)
+	if n := s.ann.timesDialled() - met; n < 1 || n > honestDials {
+		s.fail("the honest till has dialled Ann %d times for one payment", n)
+	}
 	return fmt.Sprintf("5 broken links ended; of %d requests in 3 floods she was shown %d; then paid 12.00", sent, shown)
+}
+
+// honestDials is how often a till may connect to one customer for one payment:
+// once, and again if a busy machine has let the link time out.
+const honestDials = 3
+
+// countedRadio counts the dials that were answered.
+type countedRadio struct {
+	link.Radio
+	n int
+}
+
+func (c *countedRadio) Dial(ctx context.Context, address string, discover bool) (link.Link, error) {
+	l, err := c.Radio.Dial(ctx, address, discover)
+	if err == nil {
+		c.n++
+	}
+	return l, err
+}
+
+// timesDialled is how often somebody has connected to the device since it is on
+// the air.
+func (p *party) timesDialled() int {
+	for _, peer := range p.host.air().Peers() {
+		if peer.Name == p.key {
+			return peer.Met
+		}
+	}
+	p.fail("%s is not on the air", p.name)
+	return 0
 }
 
 // links connects to the next customer on the air, and says nothing yet.
