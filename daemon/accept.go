@@ -127,9 +127,7 @@ func (d *Device) promise(ctx context.Context, a store.Attempt, q acceptance) (st
 
 // stepAccept draws the voucher and stores everything about it in one commit.
 func (d *Device) stepAccept(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, q acceptance) (store.Attempt, error) {
-	d.mu.Lock()
 	a, fx, err := d.storeAccept(ctx, who, r, ins, q)
-	d.mu.Unlock()
 	switch {
 	case errors.Is(err, store.ErrExists): // the same call, at the same time
 		return d.accepted(ctx, q)
@@ -145,8 +143,11 @@ func (d *Device) stepAccept(ctx context.Context, who *self, r preauth.Request, i
 	return a, nil
 }
 
-// storeAccept is stepAccept with the lock held.
+// storeAccept is stepAccept under the lock, which is free again even if that
+// panics, as in storeStep.
 func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, ins store.Instrument, q acceptance) (store.Attempt, payment.Effects, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	a, err := d.store.Attempt(ctx, r.Hash)
 	if err != nil || !a.Attempt.Voucher.Zero() {
 		return a, payment.Effects{}, err

@@ -229,24 +229,28 @@ func (d *Device) facts(ctx context.Context, who *self, ask store.Ask) (*facts, e
 // stepSale steps a payment by something that happened at the till or at the
 // backend, and sends what follows.
 func (d *Device) stepSale(ctx context.Context, id preauth.ID, step saleStep) (store.Sale, error) {
-	d.mu.Lock()
-	if d.self.Load().Locked && step.in.Event.Cancels() {
-		d.mu.Unlock()
-		return store.Sale{}, errLocked
-	}
-	sale, err := d.store.Sale(ctx, id)
-	if err != nil {
-		d.mu.Unlock()
-		return sale, err
-	}
-	sale, fx, err := d.storeSale(ctx, sale, step)
-	d.mu.Unlock()
+	sale, fx, err := d.storeStep(ctx, id, step)
 	if err != nil {
 		return sale, err
 	}
 	d.till.deliver(ctx, sale, fx)
 	d.till.wake.fire()
 	return sale, nil
+}
+
+// storeStep reads, steps and stores a payment under the lock, which is free
+// again even if that panics: the server goes on after a call that does.
+func (d *Device) storeStep(ctx context.Context, id preauth.ID, step saleStep) (store.Sale, payment.Effects, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.self.Load().Locked && step.in.Event.Cancels() {
+		return store.Sale{}, payment.Effects{}, errLocked
+	}
+	sale, err := d.store.Sale(ctx, id)
+	if err != nil {
+		return sale, payment.Effects{}, err
+	}
+	return d.storeSale(ctx, sale, step)
 }
 
 // saleStep is an event of a sale with what is stored beside its outcome.

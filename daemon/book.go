@@ -151,26 +151,14 @@ func (d *Device) Judge(ctx context.Context, it outbox.Item, v preauth.Verdict) e
 }
 
 func (d *Device) judgeSale(ctx context.Context, it outbox.Item, v preauth.Verdict) error {
-	in := payment.OnSaleVerdict(it.Key.Request, v)
-	d.mu.Lock()
 	ask, err := d.store.Ask(ctx, it.Key.Request)
 	if err != nil {
-		d.mu.Unlock()
 		return err
 	}
-	sale, err := d.store.Sale(ctx, ask.Payment)
-	if err != nil {
-		d.mu.Unlock()
-		return err
-	}
-	sale, fx, err := d.storeSale(ctx, sale, saleStep{in: in, done: it.Key.Kind, verdict: v.Bytes})
-	d.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	d.till.deliver(ctx, sale, fx)
-	d.till.wake.fire()
-	return nil
+	_, err = d.stepSale(ctx, ask.Payment, saleStep{
+		in: payment.OnSaleVerdict(it.Key.Request, v), done: it.Key.Kind, verdict: v.Bytes,
+	})
+	return err
 }
 
 func (d *Device) judgeAttempt(ctx context.Context, it outbox.Item, v preauth.Verdict) error {

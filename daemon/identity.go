@@ -200,17 +200,21 @@ func (d *Device) Credentials(context.Context) (syncer.Credentials, error) {
 // and ends holds whose settle_by it has passed.
 func (d *Device) Heard(ctx context.Context, serverTime time.Time) error {
 	if lowered := d.clock.Hear(serverTime); lowered {
-		d.mu.Lock()
-		err := d.commit(ctx, &store.Change{
-			FloorLowered: true,
-			Events:       []*paymentv1.Event{deviceEvent("CLOCK_FLOOR_LOWERED", serverTime.UTC().Format(time.RFC3339))},
-		})
-		d.mu.Unlock()
-		if err != nil {
+		if err := d.noteLowered(ctx, serverTime); err != nil {
 			return err
 		}
 	}
 	return d.wallet.releaseBefore(ctx, serverTime)
+}
+
+// noteLowered stores that the backend has set the floor back.
+func (d *Device) noteLowered(ctx context.Context, to time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.commit(ctx, &store.Change{
+		FloorLowered: true,
+		Events:       []*paymentv1.Event{deviceEvent("CLOCK_FLOOR_LOWERED", to.UTC().Format(time.RFC3339))},
+	})
 }
 
 // Refreshed takes a newer trust bundle and the instruments.

@@ -312,19 +312,24 @@ func (w *wallet) releaseBefore(ctx context.Context, signed time.Time) error {
 // what follows. change may fill in what else the row gets; it is called with
 // the lock held.
 func (d *Device) stepAttempt(ctx context.Context, request preauth.Hash, in payment.CustomerInput, change func(*store.Attempt, *store.Change)) (store.Attempt, error) {
-	d.mu.Lock()
-	a, err := d.store.Attempt(ctx, request)
-	if err != nil {
-		d.mu.Unlock()
-		return a, err
-	}
-	a, fx, err := d.storeAttempt(ctx, a, in, change)
-	d.mu.Unlock()
+	a, fx, err := d.storeAttemptStep(ctx, request, in, change)
 	if err != nil {
 		return a, err
 	}
 	d.wallet.deliver(a, fx)
 	return a, nil
+}
+
+// storeAttemptStep reads, steps and stores a payment under the lock, which is
+// free again even if that panics, as in storeStep.
+func (d *Device) storeAttemptStep(ctx context.Context, request preauth.Hash, in payment.CustomerInput, change func(*store.Attempt, *store.Change)) (store.Attempt, payment.Effects, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, err := d.store.Attempt(ctx, request)
+	if err != nil {
+		return a, payment.Effects{}, err
+	}
+	return d.storeAttempt(ctx, a, in, change)
 }
 
 // storeAttempt steps and stores a. The caller holds the lock.
