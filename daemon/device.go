@@ -184,13 +184,14 @@ func (d *Device) Run(ctx context.Context) error {
 	return err
 }
 
-// relay makes a change of the backend's state one of the device's.
+// relay makes a change of the backend's state one of the device's. What has
+// changed before it listened, or listened again, is told as well.
 func (d *Device) relay(ctx context.Context) error {
 	for {
 		changed := d.sync.Changed()
+		d.changed.fire()
 		select {
 		case <-changed:
-			d.changed.fire()
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -254,3 +254,24 @@ func TestWatchIdentity(t *testing.T) {
 		}
 	})
 }
+
+// Whoever watches the device hears of a change of the backend's state also if
+// nobody listened to that just then.
+func TestNoChangeOfTheBackendIsMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, asTill, nil)
+		changed := b.changed.wait()
+		b.SetOffline(true)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.relay(ctx) }()
+		synctest.Wait()
+		select {
+		case <-changed:
+		default:
+			t.Error("nobody was told")
+		}
+		stop()
+		<-done
+	})
+}
