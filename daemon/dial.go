@@ -158,10 +158,7 @@ func (t *till) dial(ctx context.Context, ear *ear, c *crowd, to candidate, sessi
 		t.release(to.EID)
 		return
 	}
-	sessions.Go(func() {
-		defer t.release(to.EID)
-		t.serve(ctx, l, to.Sighting, to.EID)
-	})
+	sessions.Go(func() { t.serve(ctx, l, to.Sighting, to.EID) })
 }
 
 // free reports whether an advertisement has no link, and is not to be left

@@ -44,17 +44,19 @@ type payer struct {
 }
 
 // serve runs one session with a customer, from handshake to the end of the
-// link.
+// link, and gives the link back, once: after that it may be somebody else's.
 func (t *till) serve(ctx context.Context, l link.Link, s link.Sighting, eid link.EID) {
 	p, err := t.shakeHands(ctx, l, s)
 	if err != nil {
 		t.concluded(eid, true, err)
+		t.release(eid)
 		return
 	}
 	back, owes := t.givenBack(ctx, p)
 	sale, open, err := t.d.store.OpenSale(ctx)
 	if err == nil && (!open || sale.State != payment.Open) && len(p.unfinished) == 0 && !owes {
 		p.close(secure.CloseDone) // the payment ended meanwhile: do not keep the customer from other tills
+		t.release(eid)
 		return
 	}
 	t.mu.Lock()
