@@ -133,3 +133,22 @@ func TestEveryoneSaysNo(t *testing.T) {
 		ends("said no at the end", time.Minute, payment.TimedOut)
 	})
 }
+
+// A till that could not read whom to look for does not wait for somebody to
+// wake it.
+func TestWhatWasNotReadIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, asTill, nil)
+		b.opened()
+		must(t, b.store.Close())
+		wake := b.till.wake.wait()
+		if b.till.aim(t.Context()).any() {
+			t.Error("read from a closed store")
+		}
+		select {
+		case <-wake:
+		case <-time.After(time.Hour):
+			t.Error("not read again")
+		}
+	})
+}

@@ -149,15 +149,15 @@ type aim struct {
 
 func (a aim) any() bool { return a.open || len(a.owed) > 0 }
 
-// aim reads from the store whom to look for.
+// aim reads from the store whom to look for. What could not be read is read
+// again in a moment.
 func (t *till) aim(ctx context.Context) aim {
 	var a aim
 	sale, open, err := t.d.store.OpenSale(ctx)
+	t.unread("open payment not read", err)
 	a.sale, a.open = sale, err == nil && open && sale.State == payment.Open
 	owed, err := t.d.store.OwedAsks(ctx)
-	if err != nil {
-		t.d.log.Error("owed outcomes not read", "error", err)
-	}
+	t.unread("owed outcomes not read", err)
 	for _, o := range owed {
 		if t.d.clock.Floor().Sub(o.CreatedAt) < owedFor && !t.isAcked(o.Request) {
 			a.owed = append(a.owed, o.ResumeKey)
@@ -167,9 +167,7 @@ func (t *till) aim(ctx context.Context) aim {
 	a.visit = a.visit && t.mayVisit()
 	if a.open {
 		asks, err := t.d.store.AsksOf(ctx, sale.ID)
-		if err != nil {
-			t.d.log.Error("requests not read", "error", err)
-		}
+		t.unread("requests not read", err)
 		for _, k := range asks {
 			if !k.Answered() {
 				a.owed = append(a.owed, k.ResumeKey)
@@ -177,6 +175,16 @@ func (t *till) aim(ctx context.Context) aim {
 		}
 	}
 	return a
+}
+
+// unread has the till look again after a read that failed, if it did: nobody
+// else wakes it while nothing changes.
+func (t *till) unread(what string, err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	t.d.log.Error(what, "error", err)
+	time.AfterFunc(adapterPause, t.wake.fire)
 }
 
 func (t *till) isAcked(request preauth.Hash) bool {
