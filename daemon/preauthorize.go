@@ -85,6 +85,9 @@ func (d *Device) void(ctx context.Context, call store.Call, id preauth.ID) (stor
 	if auth, err = d.store.Authorization(ctx, id); err != nil {
 		return auth, err
 	}
+	if _, known, err := d.knownCall(ctx, call); known || err != nil {
+		return auth, err // the same call, at the same time, was first
+	}
 	auth.Voided = true
 	c := &store.Change{
 		Put: []store.Authorization{auth}, Call: &call,

@@ -76,10 +76,7 @@ func (s *deviceService) WatchEvents(req *devicev1.WatchEventsRequest, stream grp
 // SyncNow implements devicev1.DeviceServiceServer.
 func (s *deviceService) SyncNow(ctx context.Context, _ *devicev1.SyncNowRequest) (*devicev1.SyncNowResponse, error) {
 	resp := &devicev1.SyncNowResponse{}
-	summary, err := s.d.syncNow(ctx, func(v *paymentv1.SyncVerdict) error {
-		resp.Verdicts = append(resp.Verdicts, v)
-		return nil
-	})
+	summary, err := s.d.syncNow(ctx, func(v *paymentv1.SyncVerdict) { resp.Verdicts = append(resp.Verdicts, v) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"strings"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -20,37 +22,100 @@ import (
 // summary. The error wraps syncer.ErrOffline, syncer.ErrNotEnrolled or
 // syncer.ErrTotals; verdicts that were streamed before it stand.
 func (h *history) SyncPayments(_ *paymentv1.SyncPaymentsRequest, stream grpc.ServerStreamingServer[paymentv1.SyncPaymentsResponse]) error {
-	summary, err := h.d.syncNow(stream.Context(), func(v *paymentv1.SyncVerdict) error {
-		return stream.Send(&paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Verdict{Verdict: v}})
-	})
+	summary, err := h.syncTelling(stream)
 	if err != nil {
 		return err
 	}
 	return stream.Send(&paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Summary{Summary: summary}})
 }
 
-// syncNow hands everything over and calls tell with each verdict. A caller who
-// stops listening does not stop it. Nothing is asked of the backend that could
-// not be stored.
-func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict) error) (*paymentv1.SyncSummary, error) {
+// syncTelling streams the verdicts. It returns when all of them were sent, or
+// one could not be.
+func (h *history) syncTelling(stream grpc.ServerStreamingServer[paymentv1.SyncPaymentsResponse]) (sum *paymentv1.SyncSummary, err error) {
+	var told verdicts
+	sent := make(chan error, 1)
+	go func() {
+		sent <- told.each(func(v *paymentv1.SyncVerdict) error {
+			return stream.Send(&paymentv1.SyncPaymentsResponse{Step: &paymentv1.SyncPaymentsResponse_Verdict{Verdict: v}})
+		})
+	}()
+	defer func() {
+		told.end()
+		err = cmp.Or(err, <-sent)
+	}()
+	return h.d.syncNow(stream.Context(), told.add)
+}
+
+// verdicts wait for a caller that may be slow to take them: whoever
+// synchronizes next, and the device itself does, must not wait for that. There
+// are no more than the outbox had items. The zero value is ready.
+type verdicts struct {
+	changed signal
+	mu      sync.Mutex
+	waiting []*paymentv1.SyncVerdict
+	ended   bool
+}
+
+func (q *verdicts) add(v *paymentv1.SyncVerdict) {
+	q.mu.Lock()
+	q.waiting = append(q.waiting, v)
+	q.mu.Unlock()
+	q.changed.fire()
+}
+
+// end says that no more are added.
+func (q *verdicts) end() {
+	q.mu.Lock()
+	q.ended = true
+	q.mu.Unlock()
+	q.changed.fire()
+}
+
+// take returns those that were added since, and whether that was all.
+func (q *verdicts) take() (some []*paymentv1.SyncVerdict, all bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	some, q.waiting = q.waiting, nil
+	return some, q.ended
+}
+
+// each calls send with every verdict, in order, until they end or send fails.
+func (q *verdicts) each(send func(*paymentv1.SyncVerdict) error) error {
+	for {
+		changed := q.changed.wait()
+		some, all := q.take()
+		for _, v := range some {
+			if err := send(v); err != nil {
+				return err
+			}
+		}
+		if all {
+			return nil
+		}
+		<-changed
+	}
+}
+
+// syncNow hands everything over and calls tell, which does not wait, with each
+// verdict. Nothing is asked of the backend that could not be stored.
+func (d *Device) syncNow(ctx context.Context, tell func(*paymentv1.SyncVerdict)) (*paymentv1.SyncSummary, error) {
 	if err := d.takesWrites(ctx); err != nil {
 		return nil, err
 	}
-	var deaf error
+	var untold error
 	sum, err := d.sync.SyncNow(ctx, func(r syncer.Result) {
-		if r.Err != nil || deaf != nil {
+		if r.Err != nil || untold != nil {
 			return
 		}
 		v, err := d.verdictProto(ctx, r)
-		if err == nil {
-			err = tell(v)
+		if untold = err; err == nil {
+			tell(v)
 		}
-		deaf = err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return summaryProto(sum), deaf
+	return summaryProto(sum), untold
 }
 
 // verdictProto returns a verdict as the API shows it, with the state that has

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
+	customerv1 "github.com/vipaso/vipasod/proto/vipaso/customer/v1"
 	devicev1 "github.com/vipaso/vipasod/proto/vipaso/device/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
@@ -37,7 +38,8 @@ type office struct {
 	bundle *peerv1.TrustBundle
 	// verdicts by request; a request without one is kept waiting.
 	verdicts map[preauth.Hash]*peerv1.Verdict
-	lies     bool // about the sum
+	lies     bool           // about the sum
+	voids    sync.WaitGroup // calls that are answered at the same time
 }
 
 // at returns a device that is enrolled at the office.
@@ -99,6 +101,15 @@ func (o *office) Refresh(context.Context, *backendv1.RefreshRequest) (*backendv1
 	defer o.mu.Unlock()
 	o.bundle.ServerTimeMs = time.Now().UnixMilli()
 	return &backendv1.RefreshResponse{TrustBundle: signedBy(o.t, "root", o.bundle).Bytes, Time: serverTime()}, nil
+}
+
+func (o *office) VoidPreAuthorization(context.Context, *backendv1.VoidPreAuthorizationRequest) (*backendv1.VoidPreAuthorizationResponse, error) {
+	o.voids.Done()
+	o.voids.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bundle.ServerTimeMs = time.Now().UnixMilli()
+	return &backendv1.VoidPreAuthorizationResponse{TrustBundle: signedBy(o.t, "root", o.bundle).Bytes, Time: serverTime()}, nil
 }
 
 func serverTime() *backendv1.SignedTime {
@@ -281,6 +292,17 @@ func TestSyncPaymentsErrors(t *testing.T) {
 	}
 }
 
+// reader is a stream whose caller takes what is sent as the test says.
+type reader struct {
+	grpc.ServerStreamingServer[paymentv1.SyncPaymentsResponse]
+	ctx  context.Context
+	send func(*paymentv1.SyncPaymentsResponse) error
+}
+
+func (r reader) Context() context.Context { return r.ctx }
+
+func (r reader) Send(m *paymentv1.SyncPaymentsResponse) error { return r.send(m) }
+
 // A reader who leaves does not keep the rest from being handed over.
 func TestSyncGoesOnWithoutItsReader(t *testing.T) {
 	o := &office{t: t}
@@ -293,14 +315,71 @@ func TestSyncGoesOnWithoutItsReader(t *testing.T) {
 		o.says(s.Winner, ask.Voucher, peerv1.Outcome_OUTCOME_SETTLED, 13_00, "")
 	}
 	left, calls := errors.New("left"), 0
-	_, err := b.syncNow(t.Context(), func(*paymentv1.SyncVerdict) error {
+	err := (&history{d: b.Device}).SyncPayments(nil, reader{ctx: t.Context(), send: func(*paymentv1.SyncPaymentsResponse) error {
 		calls++
 		return left
-	})
+	}})
 	if !errors.Is(err, left) || calls != 1 {
 		t.Errorf("told %d times: %v", calls, err)
 	}
 	if st := statusOf(t, b); st.GetOutbox() != 0 {
 		t.Errorf("%d items were left", st.GetOutbox())
+	}
+}
+
+// The same call twice at the same time, such as by a caller that was impatient,
+// is one call.
+func TestVoidTwiceAtTheSameTime(t *testing.T) {
+	o := &office{t: t}
+	b := o.at(asCustomer)
+	auth := setAside(t, b, "auth", namedID("card"), nil)
+	b.change(&store.Change{Put: []store.Authorization{auth}})
+	client, n := b.customer(cashier), sequenceOf(t, b)
+	o.voids.Add(2)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			resp, err := client.VoidPreAuthorization(t.Context(), &customerv1.VoidPreAuthorizationRequest{
+				RequestId: namedID("call").String(), PreAuthorizationId: auth.ID().String(),
+			})
+			if got := resp.GetAuthorization().GetStatus(); err != nil || got != customerv1.VipasoPreAuthorizationStatus_VIPASO_PRE_AUTHORIZATION_STATUS_VOIDED {
+				t.Errorf("%s: %v", got, err)
+			}
+		})
+	}
+	both.Wait()
+	if now := sequenceOf(t, b); now != n+1 {
+		t.Errorf("%d events", now-n)
+	}
+}
+
+// A caller that does not take the verdicts keeps nobody from synchronizing.
+func TestASlowCallerHoldsNothingUp(t *testing.T) {
+	o := &office{t: t}
+	b := o.at(asTill, payment.Provisional)
+	sale, err := b.store.Sale(t.Context(), paymentName(0))
+	must(t, err)
+	ask, err := b.store.Ask(t.Context(), sale.Winner)
+	must(t, err)
+	o.says(sale.Winner, ask.Voucher, peerv1.Outcome_OUTCOME_SETTLED, 13_00, "")
+	goOn, sent, ended := make(chan struct{}), make(chan *paymentv1.SyncPaymentsResponse, 2), make(chan error, 1)
+	slow := reader{ctx: t.Context(), send: func(m *paymentv1.SyncPaymentsResponse) error {
+		sent <- m
+		<-goOn
+		return nil
+	}}
+	go func() { ended <- (&history{d: b.Device}).SyncPayments(nil, slow) }()
+	if first := <-sent; first.GetVerdict().GetPaymentId() != sale.ID.String() {
+		t.Errorf("first %v", first)
+	}
+	limited, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := b.sync.SyncNow(limited, nil); err != nil {
+		t.Errorf("meanwhile: %v", err)
+	}
+	close(goOn)
+	must(t, <-ended)
+	if last := <-sent; last.GetSummary().GetSynced() != 1 {
+		t.Errorf("last %v", last)
 	}
 }
