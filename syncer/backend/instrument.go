@@ -90,14 +90,27 @@ func (t Tx) instruments(customer preauth.ID) (all []Instrument, err error) {
 }
 
 // currencies returns every currency that the operator has set limits of, then
-// every other that some instrument has.
+// every one that some instrument has: there are a few, and any number of
+// instruments, which every device that renews would wait for.
 func (t Tx) currencies() (all []string, err error) {
-	err = t.each(`SELECT currency FROM (SELECT currency, 1 AS place FROM limits UNION ALL SELECT currency, 2 FROM instruments)
-		GROUP BY currency ORDER BY min(place), currency`, nil, func(row func(...any) error) error {
+	err = t.each(`SELECT currency FROM limits ORDER BY currency`, nil, func(row func(...any) error) error {
 		var c string
 		err := row(&c)
 		all = append(all, c)
 		return err
 	})
+	for last := ""; err == nil; all = append(all, last) {
+		var ok bool
+		if last, ok, err = t.nextCurrency(last); !ok {
+			break
+		}
+	}
 	return all, err
+}
+
+// nextCurrency returns the first currency after another that some instrument
+// has.
+func (t Tx) nextCurrency(after string) (c string, ok bool, err error) {
+	ok, err = t.one(`SELECT currency FROM instruments WHERE currency > ? ORDER BY currency LIMIT 1`, []any{after}, &c)
+	return c, ok, err
 }

@@ -291,6 +291,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		{"registration", func(t Tx) error { _, err := t.registered(id); return err }},
 		{"instruments", func(t Tx) error { _, err := t.instruments(id); return err }},
 		{"instrument", func(t Tx) error { _, _, err := t.usable(id, id); return err }},
+		{"currency", func(t Tx) error { _, _, err := t.nextCurrency("USD"); return err }},
 		{"ended revocations", func(t Tx) error { _, err := t.revocationsEnded(now); return err }},
 		{"credential", func(t Tx) error { _, _, err := t.enrollCode(hash); return err }},
 		{"used credential", func(t Tx) error { _, _, err := t.enrollment(hash); return err }},
