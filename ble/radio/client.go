@@ -276,6 +276,9 @@ func (c *Client) dial(ctx context.Context, address string, discover bool) (link.
 	if err != nil {
 		return nil, err
 	}
+	if address == "" { // on the wire it means something else
+		return nil, fmt.Errorf("no address: %w", link.ErrLost)
+	}
 	return cc.dial(ctx, &radiov1.Dial{Address: address, Discover: discover})
 }
 

@@ -452,3 +452,40 @@ func TestDialEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestDialGivenUp: whoever gives up a dial says so, or the radio would go on
+// with it while the next one waits.
+func TestDialGivenUp(t *testing.T) {
+	scripted(t, func(s *script) {
+		heard := make(chan *radiov1.Frame, 10)
+		go func() {
+			defer close(heard)
+			for {
+				f, err := s.w.read()
+				if err != nil {
+					return
+				}
+				if f.GetDial() != nil {
+					heard <- f
+				}
+			}
+		}()
+		s.say(helloFrame(&radiov1.Hello{}))
+		s.say(state(true, "", ""))
+		if err := s.client.AwaitUp(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if _, err := s.client.Dial(ctx, "C0:00:00:00:00:08", false); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("dial: %v", err)
+		}
+		asked, gaveUp := (<-heard).GetDial(), (<-heard).GetDial()
+		if asked.GetAddress() == "" || gaveUp.GetAddress() != "" || gaveUp.GetDialId() != asked.GetDialId() {
+			s.Errorf("asked %v, then %v", asked, gaveUp)
+		}
+		if _, err := s.client.Dial(s.Context(), "", false); !errors.Is(err, link.ErrLost) {
+			s.Errorf("dial of nobody: %v", err)
+		}
+	})
+}

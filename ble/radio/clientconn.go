@@ -178,11 +178,12 @@ func (cc *clientConn) dial(ctx context.Context, d *radiov1.Dial) (link.Link, err
 		return a.link, nil
 	case <-ctx.Done():
 		cc.forget(d.DialId, answer)
+		cc.write(giveUpFrame(d.DialId)) // else the next one waits for it
 		return nil, ctx.Err()
 	}
 }
 
-// forget gives up a dial; a link that comes of it is ended.
+// forget expects nothing of a dial any more; a link that comes of it is ended.
 func (cc *clientConn) forget(id uint64, answer chan dialled) {
 	cc.mu.Lock()
 	delete(cc.dials, id)

@@ -6,7 +6,7 @@ import (
 	radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
 )
 
-// Constructors of the frames that both sides send.
+// Constructors of frames that both sides send, or that need a word.
 
 func helloFrame(h *radiov1.Hello) *radiov1.Frame {
 	h.Version = protocolVersion
@@ -19,6 +19,12 @@ func valueFrame(id uint64, value []byte) *radiov1.Frame {
 
 func linkDownFrame(id uint64, reason string) *radiov1.Frame {
 	return &radiov1.Frame{Body: &radiov1.Frame_LinkDown{LinkDown: &radiov1.LinkDown{LinkId: id, Reason: clip(reason)}}}
+}
+
+// giveUpFrame gives up a dial that is under way: a Dial to nobody, with its id.
+// If the dial has ended meanwhile it says nothing.
+func giveUpFrame(dial uint64) *radiov1.Frame {
+	return &radiov1.Frame{Body: &radiov1.Frame_Dial{Dial: &radiov1.Dial{DialId: dial}}}
 }
 
 // clip makes a text that may come from anywhere short enough, and fit for

@@ -73,9 +73,9 @@ type server struct {
 
 	mu    sync.Mutex
 	links map[uint64]*served
-	last  uint64 // link id
-	dials int
-	fault error // why the server ended the connection
+	last  uint64                        // link id
+	dials map[uint64]context.CancelFunc // under way, by the client's id
+	fault error                         // why the server ended the connection
 }
 
 // served is one link of the client.
@@ -93,7 +93,7 @@ type outgoing struct {
 }
 
 func serve(ctx context.Context, conn net.Conn, open func(name string) (link.Radio, Controller, func(), error)) error {
-	s := &server{wire: newWire(conn), parent: ctx, links: map[uint64]*served{}}
+	s := &server{wire: newWire(conn), parent: ctx, links: map[uint64]*served{}, dials: map[uint64]context.CancelFunc{}}
 	var cancel context.CancelFunc
 	s.ctx, cancel = context.WithCancel(ctx)
 	defer cancel()

@@ -179,6 +179,37 @@ func TestTooManyDials(t *testing.T) {
 	})
 }
 
+func dialFrame(id uint64, address string) *radiov1.Frame {
+	return &radiov1.Frame{Body: &radiov1.Frame_Dial{Dial: &radiov1.Dial{DialId: id, Address: address}}}
+}
+
+// TestGiveUp gives up a dial that is under way, which ends at once, and others
+// that are not.
+func TestGiveUp(t *testing.T) {
+	visit(t, func(g *guest) {
+		g.air.SetConditions(sim.Conditions{Interval: time.Minute})
+		g.greet()
+		begin := time.Now()
+		g.say(dialFrame(1, "C0:00:00:00:00:01"))
+		synctest.Wait()
+		g.say(giveUpFrame(1))
+		if f := <-g.frames; f.GetDialFailed().GetDialId() != 1 || time.Since(begin) != 0 {
+			g.Errorf("after %s: %v", time.Since(begin), f)
+		}
+		g.say(giveUpFrame(1))
+		g.say(giveUpFrame(2))
+		g.say(&radiov1.Frame{Body: &radiov1.Frame_Ping{Ping: &radiov1.Ping{Nonce: 3}}})
+		if f := <-g.frames; f.GetPong().GetNonce() != 3 {
+			g.Errorf("got %v, want a pong", f)
+		}
+		g.say(dialFrame(4, "C0:00:00:00:00:01"))
+		g.say(dialFrame(4, "C0:00:00:00:00:01"))
+		if err := <-g.served; !errors.Is(err, ErrFrame) {
+			g.Errorf("served after two dials with one id: %v", err)
+		}
+	})
+}
+
 // TestDeafClient lets a client not read: the server gives it up.
 func TestDeafClient(t *testing.T) {
 	visit(t, func(g *guest) {

@@ -1,27 +1,39 @@
 package radio
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/vipaso/vipasod/ble/link"
 	radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
 )
 
-// dial starts a dial for the client.
+// dial starts a dial for the client, or gives one up, see giveUpFrame.
 func (s *server) dial(d *radiov1.Dial) error {
 	if d.GetDialId() == 0 {
 		return fmt.Errorf("dial without id: %w", ErrFrame)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dials >= dialsMax {
+	giveUp := s.dials[d.GetDialId()]
+	switch {
+	case d.GetAddress() == "":
+		if giveUp != nil {
+			giveUp()
+		}
+		return nil
+	case giveUp != nil:
+		return fmt.Errorf("dial %d twice: %w", d.GetDialId(), ErrFrame)
+	case len(s.dials) >= dialsMax:
 		return s.dialFailed(d, "too many dials")
 	}
-	s.dials++
+	ctx, giveUp := context.WithCancel(s.ctx)
+	s.dials[d.GetDialId()] = giveUp
 	s.own(func() {
-		l, err := s.radio.Dial(s.ctx, d.GetAddress(), d.GetDiscover())
+		defer giveUp()
+		l, err := s.radio.Dial(ctx, d.GetAddress(), d.GetDiscover())
 		s.mu.Lock()
-		s.dials--
+		delete(s.dials, d.GetDialId())
 		s.mu.Unlock()
 		if err != nil {
 			s.dialFailed(d, err.Error())
