@@ -25,6 +25,11 @@ const (
 	// quickWait bounds a call that reads what the daemon knows already.
 	quickWait = 30 * time.Second
 
+	// greetWait is how long a daemon that has taken our connection may take to
+	// greet us: a device can be busy for seconds. One that has ended is found
+	// out at once.
+	greetWait = 20 * time.Second
+
 	// restartWait is how long a call that changes something is repeated
 	// while the daemon restarts.
 	restartWait = 30 * time.Second
@@ -64,7 +69,7 @@ func (a *app) dial() (*conn, error) {
 			// A restarted daemon is back within a second or two, and a unix
 			// socket costs nothing to try.
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
-			MinConnectTimeout: time.Second,
+			MinConnectTimeout: greetWait,
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", a.socket, err)

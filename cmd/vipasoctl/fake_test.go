@@ -46,24 +46,32 @@ type call struct {
 }
 
 func newFake(t *testing.T) *fake {
-	f := &fake{t: t, socket: filepath.Join(t.TempDir(), "s"), handlers: make(map[string]handler), asked: make(map[string][]proto.Message)}
+	f := stoppedFake(t)
 	f.start()
-	t.Cleanup(f.stop)
 	return f
 }
 
+// stoppedFake is a fake that was not started yet.
+func stoppedFake(t *testing.T) *fake {
+	return &fake{t: t, socket: filepath.Join(t.TempDir(), "s"), handlers: make(map[string]handler), asked: make(map[string][]proto.Message)}
+}
+
 // start makes the daemon answer on its socket.
-func (f *fake) start() {
+func (f *fake) start() { f.startOn(func(l net.Listener) net.Listener { return l }) }
+
+// startOn is start with what is made of the listener.
+func (f *fake) startOn(through func(net.Listener) net.Listener) {
 	f.t.Helper()
 	l, err := net.Listen("unix", f.socket)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	server := grpc.NewServer(grpc.UnknownServiceHandler(f.serve))
+	f.t.Cleanup(server.Stop)
 	f.mu.Lock()
 	f.server = server
 	f.mu.Unlock()
-	go func() { _ = server.Serve(l) }() // ends when stop says so
+	go func() { _ = server.Serve(through(l)) }() // ends when stop says so
 }
 
 // stop is a crash: every connection breaks.
