@@ -23,9 +23,6 @@ import (
 	"github.com/vipaso/vipasod/syncer"
 )
 
-// clockEvery is how often the wall clock is compared with the floor.
-const clockEvery = time.Minute
-
 // Options is what a Device is made of. Store, Keys and Dir are required.
 type Options struct {
 	Role        peerv1.Role
@@ -192,31 +189,6 @@ func (d *Device) relay(ctx context.Context) error {
 		d.changed.fire()
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// watchClock says, once, that the wall clock stands before the floor.
-func (d *Device) watchClock(ctx context.Context) error {
-	said := false
-	tick := time.NewTicker(clockEvery)
-	defer tick.Stop()
-	for {
-		if now := d.clock.Regressed(); now != said {
-			said = now
-			if now {
-				d.mu.Lock()
-				err := d.commit(ctx, &store.Change{Events: []*paymentv1.Event{deviceEvent("CLOCK_REGRESSED", d.clock.Floor().UTC().Format(time.RFC3339))}})
-				d.mu.Unlock()
-				if err != nil {
-					d.log.Error("clock", "error", err)
-				}
-			}
-		}
-		select {
-		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -157,6 +157,42 @@ func TestClockAYearBehind(t *testing.T) {
 	})
 }
 
+// TestClockBehindIsToldOnce: restarts do not tell it again while nothing else
+// has happened; a clock that was right in between, or something done, does.
+func TestClockBehindIsToldOnce(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		set := r.clocks()
+		till := r.till("till")
+		ann, card := r.payer("ann", "40.00")
+		setOffline(true, till, ann)
+		told := func(when string, want int) {
+			t.Helper()
+			<-time.After(3 * time.Minute)
+			if got := till.regressions(); got != want {
+				t.Errorf("%s: told %d times, not %d", when, got, want)
+			}
+		}
+		r.pays(till, ann, "1.00", card)
+		r.cut = true // no network after a restart either
+		set(-year)
+		told("set back", 1)
+		for range 3 {
+			till = till.restart()
+		}
+		told("started again", 1)
+		set(0)
+		told("right again", 1)
+		set(-year)
+		told("set back again", 2)
+		r.pays(till, ann, "1.00", card)
+		till = till.restart()
+		told("started again after a payment", 3)
+		set(0)
+		till = till.restart()
+		told("started when it is right", 3)
+	})
+}
+
 // TestWalletPutBackWithAClockAhead: what an older copy of a store holds is made
 // void at the backend though its end seems to be past.
 func TestWalletPutBackWithAClockAhead(t *testing.T) {
