@@ -156,7 +156,7 @@ func (c *Client) attach(cc *clientConn) bool {
 	if c.attempts++; c.attempts > 1 {
 		c.status.Restarts++
 	}
-	c.status.Adapter, c.status.Address = cc.hello.GetAdapter(), cc.hello.GetAddress()
+	c.status.Adapter, c.status.Address = clip(cc.hello.GetAdapter()), clip(cc.hello.GetAddress())
 	c.log.Info("radio connected", "adapter", c.status.Adapter, "address", c.status.Address)
 	return true
 }

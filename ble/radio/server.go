@@ -22,6 +22,9 @@ const (
 	// queueMax is how many values may wait for one link, or be unread; a
 	// session's window keeps it far below.
 	queueMax = 1024
+	// lastWords is how long a link that the client has ended may take for what
+	// was sent before: a peer that takes nothing must not keep its place.
+	lastWords = time.Second
 	// statusEvery is how often a server looks whether its radio is well.
 	statusEvery = 500 * time.Millisecond
 )
@@ -261,7 +264,7 @@ func (s *server) handle(f *radiov1.Frame) error {
 		return s.value(body.Value)
 	case *radiov1.Frame_LinkDown:
 		if l := s.find(body.LinkDown.GetLinkId()); l != nil {
-			l.hand(outgoing{end: true, reason: clip(body.LinkDown.GetReason())})
+			l.end(clip(body.LinkDown.GetReason()))
 		}
 		return nil
 	case *radiov1.Frame_Ping:

@@ -319,6 +319,27 @@ func TestLastWords(t *testing.T) {
 	})
 }
 
+// TestLastWordsToDeaf ends a link whose peer takes nothing: it does not keep its
+// place.
+func TestLastWordsToDeaf(t *testing.T) {
+	visit(t, func(g *guest) {
+		g.greet()
+		id, l := g.linked()
+		for range 200 { // more than the air holds
+			g.say(valueFrame(id, []byte("x")))
+		}
+		begin := time.Now()
+		g.say(linkDownFrame(id, "done"))
+		select {
+		case <-l.Done():
+		case <-time.After(time.Minute):
+		}
+		if took := time.Since(begin); took != lastWords || g.radio.Status().Links != 0 {
+			g.Errorf("%d links after %s", g.radio.Status().Links, took)
+		}
+	})
+}
+
 func TestValueTooLongForLink(t *testing.T) {
 	visit(t, func(g *guest) {
 		g.greet()

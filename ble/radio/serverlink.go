@@ -3,6 +3,7 @@ package radio
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/vipaso/vipasod/ble/link"
 	radiov1 "github.com/vipaso/vipasod/proto/vipaso/radio/v1"
@@ -130,6 +131,12 @@ func (l *served) hand(out outgoing) {
 	default:
 		l.link.Close("too many values waiting")
 	}
+}
+
+// end ends the link behind what waits for it, or when that takes too long.
+func (l *served) end(reason string) {
+	l.hand(outgoing{end: true, reason: reason})
+	time.AfterFunc(lastWords, func() { l.link.Close(reason) })
 }
 
 func (s *server) find(id uint64) *served {
