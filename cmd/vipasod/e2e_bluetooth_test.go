@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,30 +102,6 @@ func onlyChild(t *testing.T, p *process) (pid int) {
 		return len(children) == 1, fmt.Sprint(children)
 	})
 	return pid
-}
-
-// childrenOf looks through all processes.
-func childrenOf(t *testing.T, parent int) (children []int) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue // ended
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
-			children = append(children, pid)
-		}
-	}
-	return children
 }
 
 // kill9 ends a process with no chance to do anything.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,7 +88,11 @@ func TestRadioProcessHangs(t *testing.T) {
 		return leave
 	}
 	leave := served()
-	for _, pid := range childrenOf(t, unit.cmd.Process.Pid) {
+	children := childrenOf(t, unit.cmd.Process.Pid)
+	if len(children) == 0 {
+		t.Fatal("it has no child")
+	}
+	for _, pid := range children {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			t.Error(err)
 		}
@@ -98,32 +101,26 @@ func TestRadioProcessHangs(t *testing.T) {
 	served()()
 }
 
-// childrenOf returns the processes that a process has started, which must be
-// some.
-func childrenOf(t *testing.T, parent int) (pids []int) {
+// childrenOf looks through all processes.
+func childrenOf(t *testing.T, parent int) (children []int) {
 	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
-			continue // it has ended
+			continue
 		}
-		// pid (name) state ppid
-		before, after, _ := strings.Cut(string(text), " (")
-		rest := strings.Fields(after[strings.LastIndex(after, ")")+1:])
-		if len(rest) > 1 && rest[1] == strconv.Itoa(parent) {
-			pid, err := strconv.Atoi(before)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pids = append(pids, pid)
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // ended
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			children = append(children, pid)
 		}
 	}
-	if len(pids) == 0 {
-		t.Fatal("it has no child")
-	}
-	return pids
+	return children
 }
