@@ -40,6 +40,7 @@ type office struct {
 	verdicts map[preauth.Hash]*peerv1.Verdict
 	lies     bool           // about the sum
 	voids    sync.WaitGroup // calls that are answered at the same time
+	refuses  func() error   // what is handed in; nil takes it
 }
 
 // at returns a device that is enrolled at the office.
@@ -119,6 +120,9 @@ func serverTime() *backendv1.SignedTime {
 func (o *office) Submit(_ context.Context, req *backendv1.SubmitRequest) (*backendv1.SubmitResponse, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.refuses != nil {
+		return nil, o.refuses()
+	}
 	resp := &backendv1.SubmitResponse{Time: serverTime()}
 	totals := map[peerv1.Outcome]*backendv1.Total{}
 	for _, it := range req.GetItems() {
