@@ -152,6 +152,10 @@ func (d *Device) storeAccept(ctx context.Context, who *self, r preauth.Request, 
 	if err != nil || !a.Attempt.Voucher.Zero() {
 		return a, payment.Effects{}, err
 	}
+	if err := d.stillIs(who); err != nil { // logged out, or revoked, since the caller was asked
+		return a, payment.Effects{}, err
+	}
+	who = d.self.Load() // which may trust less by now
 	auth, signed, hash, err := d.draw(ctx, who, r, ins, q.tip)
 	if err != nil {
 		return a, payment.Effects{}, err

@@ -39,3 +39,28 @@ func TestDrawOnWhatTillsTake(t *testing.T) {
 		t.Errorf("drew on %v, %v", auth.Cert.Body, err)
 	}
 }
+
+// Nothing is signed any more for a device that was logged out while its backend
+// was asked for something to pay with; what is signed stays so.
+func TestAcceptOfADeviceThatWasLoggedOut(t *testing.T) {
+	b := newBench(t, asCustomer, nil)
+	b.change(&store.Change{
+		Instruments: []store.Instrument{card("card")}, Put: []store.Authorization{setAside(t, b, "auth", namedID("card"), nil)},
+	})
+	who, asked := b.self.Load(), map[string]store.Attempt{"before": b.ask("before"), "after": b.ask("after")}
+	accept := func(name string) (store.Attempt, error) {
+		r, err := preauth.Open[*peerv1.Request](asked[name].RequestBytes)
+		must(t, err)
+		a, _, err := b.storeAccept(t.Context(), who, r, card("card"), acceptance{call: store.Call{RequestID: namedID(name), Method: methodAccept}})
+		return a, err
+	}
+	before, err := accept("before")
+	must(t, err)
+	must(t, b.logout(t.Context(), store.Call{RequestID: namedID("logout"), Method: methodLogout}, true))
+	if a, err := accept("after"); !errors.Is(err, errNotEnrolled) || !a.Attempt.Voucher.Zero() {
+		t.Errorf("accepted as %s, %v", a.Attempt.Voucher, err)
+	}
+	if a, err := accept("before"); err != nil || a.Attempt.Voucher != before.Attempt.Voucher {
+		t.Errorf("accepted before as %s, now %s, %v", before.Attempt.Voucher, a.Attempt.Voucher, err)
+	}
+}
