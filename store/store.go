@@ -29,6 +29,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/vipaso/vipasod/secondhead"
 )
 
 // The roles of Options.
@@ -63,7 +65,7 @@ type Store struct {
 	conn     *sql.Conn
 	stmts    map[string]*sql.Stmt
 	head     head
-	second   *os.File // remembers head.changes, see openSecond
+	second   *secondhead.File // remembers head.changes, see openSecond
 	version  int
 	reason   string // why no writes are taken, empty if they are
 	detail   string // of reason
