@@ -36,6 +36,7 @@ func adminCommand() *cobra.Command {
 		group("issuer", "Keys that sign certificates and verdicts", a.issuerList(), a.issuerRotate(), a.issuerWithdraw()),
 		group("root", "The key that signs trust bundles", a.rootList(), a.rootRotate()),
 		group("ledger", "The ledger", a.ledgerCheck()),
+		group("copy", "Books that were put back from an older copy", a.copyAccept(), a.copyList()),
 		group("evidence", "Proven double spends", a.evidenceList(), a.evidenceExport()),
 		group("journal", "Event logs of devices", a.journalList(), a.journalVerify()),
 		a.reconcile(),
@@ -51,8 +52,19 @@ func adminCommand() *cobra.Command {
 	return c
 }
 
-// with opens the books for one command.
+// with opens the books for one command, and says if they are an older copy.
 func (a *admin) with(f func(*cobra.Command, []string, backend.Admin, printer) error) func(*cobra.Command, []string) error {
+	return a.quietly(func(c *cobra.Command, args []string, b backend.Admin, p printer) error {
+		err := f(c, args, b, p)
+		if older := b.Store.Older(); older != nil && !errors.Is(err, backend.ErrOlderCopy) {
+			fmt.Fprintf(c.ErrOrStderr(), "warning: %s\nNext: %s\n", older, nextOlder)
+		}
+		return err
+	})
+}
+
+// quietly does the same without a word about older copies.
+func (a *admin) quietly(f func(*cobra.Command, []string, backend.Admin, printer) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if a.dir == "" {
 			return usage(c, errors.New("--dir is needed: the directory given to serve"))

@@ -51,6 +51,9 @@ var errNoPayment = errors.New("not found: no device has told this backend of it"
 // errNoEvidence says that nothing like it was proven.
 var errNoEvidence = errors.New("not found: no such double spend was proven")
 
+// nextOlder is what to do with books that are an older copy.
+const nextOlder = "put the newer database back if there is one; if it is lost, read what follows from that with `vipaso-backend admin copy accept --help`, and decide with `vipaso-backend admin --dir DIR copy accept --reason TEXT`"
+
 // exits maps errors to exit codes and to what to do next. The first that
 // matches counts.
 var exits = []struct {
@@ -64,6 +67,7 @@ var exits = []struct {
 	{money.ErrRange, exitUsage, "AMOUNT_RANGE: use a smaller amount"},
 	{money.ErrCurrency, exitUsage, "CURRENCY_UNKNOWN: use an ISO 4217 code such as USD"},
 	{preauth.ErrID, exitUsage, "ids look like 0192f0c4-7f3a-7c11-b0a5-3d2f0c9e5a10; the create commands print them, and `vipasoctl payments list` those of payments"},
+	{backend.ErrOlderCopy, exitConfig, nextOlder},
 	{backend.ErrInvalid, exitUsage, "see what the command takes, with an example, by adding --help to it"},
 	{backend.ErrInstrument, exitConflict, "create one with `vipaso-backend admin --dir DIR instrument create`; --help says how"},
 	{errNoPayment, exitConflict, "find the id with `vipasoctl payments list` on the till or the customer's device, and hand in what waits there with `vipasoctl sync now`"},

@@ -127,10 +127,11 @@ func (v verdict) same(w verdict) bool {
 		v.paid == w.paid && v.guaranteed == w.guaranteed && v.shortfall == w.shortfall
 }
 
-// putVerdict appends a verdict, which then stands, and returns its number.
+// putVerdict appends a verdict, which then stands, and returns its number: the
+// next, unless an older copy was accepted since the last.
 func (t Tx) putVerdict(v verdict) (int64, error) {
-	seq, err := t.insert(`INSERT INTO verdicts (request_hash, outcome, reason, voucher_hash, paid, guaranteed, shortfall, bytes, at_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, v.request[:], v.outcome, v.reason, hashOrNull(v.voucher),
+	seq, err := t.insert(`INSERT INTO verdicts (seq, request_hash, outcome, reason, voucher_hash, paid, guaranteed, shortfall, bytes, at_ms)
+		VALUES ((SELECT max(first_verdict) FROM copies WHERE first_verdict > (SELECT coalesce(max(seq), 0) FROM verdicts)), ?, ?, ?, ?, ?, ?, ?, ?, ?)`, v.request[:], v.outcome, v.reason, hashOrNull(v.voucher),
 		v.paid, v.guaranteed, v.shortfall, v.bytes, v.at.UnixMilli())
 	if err != nil {
 		return 0, err

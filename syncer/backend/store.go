@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
+
+	"github.com/vipaso/vipasod/secondhead"
 )
 
 //go:embed migrations/*.sql
@@ -61,6 +64,9 @@ func broken(err error) bool {
 type Store struct {
 	writer *sql.DB
 	reader *sql.DB
+	head   *secondhead.File // remembers how many changes were committed
+	older  *olderCopy       // nil unless the books are behind head
+	log    *slog.Logger
 	turn   chan struct{} // held by whoever writes
 	lost   chan struct{} // closed once a commit has failed
 }
@@ -71,7 +77,9 @@ type Store struct {
 const pragmas = "_journal_mode=WAL&_synchronous=EXTRA&_busy_timeout=5000&_foreign_keys=on"
 
 // Open opens the database at address, such as "sqlite:/var/lib/x/backend.db",
-// creates it if need be, and brings its schema up to date.
+// creates it if need be, and brings its schema up to date. Books that are behind
+// the file beside them, such as /var/lib/x/backend.head, are opened for reading:
+// see Older.
 //
 // The error wraps ErrDatabase or ErrDurability.
 func Open(ctx context.Context, address string) (*Store, error) {
@@ -82,7 +90,11 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err := migrate(ctx, s.writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", address, err), s.Close())
 	}
-	if err := syncNames(filepath.Dir(strings.TrimPrefix(address, "sqlite:"))); err != nil {
+	path := strings.TrimPrefix(address, "sqlite:")
+	if err := s.openHead(ctx, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s beside %s: %w: %w", filepath.Base(headOf(path)), address, ErrDatabase, err), s.Close())
+	}
+	if err := syncNames(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", address, ErrDurability, err), s.Close())
 	}
 	return s, nil
@@ -117,7 +129,7 @@ func connect(ctx context.Context, address string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", address, ErrDatabase, err), writer.Close())
 	}
 	reader.SetMaxOpenConns(4)
-	s := &Store{writer: writer, reader: reader, turn: make(chan struct{}, 1), lost: make(chan struct{})}
+	s := &Store{writer: writer, reader: reader, log: slog.New(slog.DiscardHandler), turn: make(chan struct{}, 1), lost: make(chan struct{})}
 	for _, db := range []*sql.DB{writer, reader} {
 		if err := checkPragmas(ctx, db); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", address, err), s.Close())
@@ -162,7 +174,11 @@ func (s *Store) Close() error {
 	if s.isLost() {
 		return nil
 	}
-	return errors.Join(s.writer.Close(), s.reader.Close())
+	err := errors.Join(s.writer.Close(), s.reader.Close())
+	if s.head != nil {
+		err = errors.Join(err, s.head.Close())
+	}
+	return err
 }
 
 // Lost is closed once a commit has failed. The process must then exit.
@@ -180,8 +196,16 @@ func (s *Store) isLost() bool {
 // Write runs f in a transaction that no other writer overlaps. When it
 // returns nil, all that f wrote is on disk; otherwise none of it counts,
 // unless the error wraps ErrCommit: then nobody knows, and every later Write
-// fails the same way.
+// fails the same way. It wraps ErrOlderCopy if Older says so.
 func (s *Store) Write(ctx context.Context, f func(Tx) error) error {
+	if err := s.Older(); err != nil {
+		return err
+	}
+	return s.write(ctx, f)
+}
+
+// write is Write whatever Older says.
+func (s *Store) write(ctx context.Context, f func(Tx) error) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -191,9 +215,13 @@ func (s *Store) Write(ctx context.Context, f func(Tx) error) error {
 	if s.isLost() {
 		return ErrCommit
 	}
-	err := run(ctx, s.writer, f, func(t *sql.Tx) error { return committed(t.Commit()) })
+	var changes int64 // there are now, zero if nothing was written
+	err := run(ctx, s.writer, counted(f, &changes), func(t *sql.Tx) error { return committed(t.Commit()) })
 	if errors.Is(err, ErrCommit) {
 		close(s.lost)
+	}
+	if err == nil {
+		s.saveHead(ctx, changes)
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/vipaso/vipasod/preauth"
 )
 
-// reasonBytes bounds why an issuer key is withdrawn.
+// reasonBytes bounds why something was done.
 const reasonBytes = 200
 
 // A Withdrawal is an issuer key that was taken back, and what signs since.
@@ -38,8 +38,8 @@ type Withdrawal struct {
 // The error wraps ErrNotFound, or ErrInvalid for a reason that is empty, too
 // long or no plain text.
 func (a Admin) WithdrawIssuer(ctx context.Context, find func(preauth.PublicKey) (*ecdsa.PrivateKey, error), keyID [8]byte, spare preauth.PublicKey, reason string) (w Withdrawal, err error) {
-	if reason == "" || len(reason) > reasonBytes || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unprintable) {
-		return w, fmt.Errorf("reason %.64q is not 1 to %d bytes of plain text: %w", reason, reasonBytes, ErrInvalid)
+	if err := checkReason(reason); err != nil {
+		return w, err
 	}
 	err = a.Store.Write(ctx, func(t Tx) error {
 		all, err := t.issuerKeys()
@@ -66,6 +66,14 @@ func (a Admin) WithdrawIssuer(ctx context.Context, find func(preauth.PublicKey) 
 		return nil
 	})
 	return w, err
+}
+
+// checkReason takes what a person wrote to be kept.
+func checkReason(reason string) error {
+	if reason == "" || len(reason) > reasonBytes || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unprintable) {
+		return fmt.Errorf("reason %.64q is not 1 to %d bytes of plain text: %w", reason, reasonBytes, ErrInvalid)
+	}
+	return nil
 }
 
 // withdraw takes the key at i back, and has another one sign if that one did.

@@ -48,7 +48,8 @@ type Options struct {
 // the database is migrated and the port answers.
 //
 // The error wraps ErrDir, ErrKey, ErrListen, or backend.ErrDatabase,
-// ErrDurability or ErrInvalid, if the backend cannot start as it is configured. It wraps
+// ErrDurability or ErrInvalid, if the backend cannot start as it is configured,
+// and backend.ErrOlderCopy if its books were put back. It wraps
 // backend.ErrCommit if a commit failed: the process must then exit.
 func Serve(ctx context.Context, o Options) (err error) {
 	if o.Now == nil {
@@ -74,6 +75,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	store.LogTo(o.Logger)
 	server, err := backend.New(ctx, store, authority, backend.Options{
 		PreauthLife: o.PreauthLife, SettleAfter: o.SettleAfter, Now: o.Now, Logger: o.Logger,
 	})
@@ -174,7 +176,8 @@ func publishCA(dir string) error {
 
 // OpenAdmin opens the books of a backend that has been started at least once,
 // also while it runs, and whether or not the file of the signing key is there:
-// a lost one can be withdrawn. The caller closes the store.
+// a lost one can be withdrawn. Books that are an older copy are opened too, to
+// be read or accepted. The caller closes the store.
 //
 // The error wraps ErrNotStarted, ErrDir, or one of backend.Open's.
 func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
@@ -184,6 +187,9 @@ func OpenAdmin(ctx context.Context, dir, db string) (backend.Admin, error) {
 	}
 	books := backend.Admin{Store: store, By: operator()}
 	if _, err := books.SigningIssuer(ctx); err != nil {
+		if errors.Is(err, backend.ErrNotFound) && store.Older() != nil {
+			return books, nil // nothing is left of them
+		}
 		if errors.Is(err, backend.ErrNotFound) {
 			err = fmt.Errorf("no backend has used the database %s yet: %w", Database(dir, db), backend.ErrDatabase)
 		}

@@ -23,7 +23,10 @@ import (
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
 // Where the stage keeps the backend's books.
-const booksFile = "backend.db"
+const (
+	booksFile = "backend.db"
+	booksHead = "backend.head" // without it they would be an older copy
+)
 
 // funds is the first balance of each customer's instrument, in cents.
 const funds = 150_00
@@ -194,8 +197,10 @@ func roleName(r peerv1.Role) string {
 
 // copyTo copies the stage into an empty directory.
 func (s *Stage) copyTo(dir string) error {
-	if err := copyFile(filepath.Join(dir, booksFile), filepath.Join(s.dir, booksFile)); err != nil {
-		return err
+	for _, name := range []string{booksFile, booksHead} {
+		if err := copyFile(filepath.Join(dir, name), filepath.Join(s.dir, name)); err != nil {
+			return err
+		}
 	}
 	for _, p := range s.people {
 		if err := os.Mkdir(filepath.Join(dir, p.name), 0o700); err != nil {

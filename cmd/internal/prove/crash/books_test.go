@@ -29,10 +29,10 @@ import (
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
-const booksFile = "backend.db"
+const booksFile, booksHead = "backend.db", "backend.head"
 
 // books is the flow of a backend.
-var books = flow{name: "backend", run: runBooks, sound: soundBooks, file: booksFile, fileMax: 500 << 10, diskMax: 700 << 10, balances: []string{
+var books = flow{name: "backend", run: runBooks, sound: soundBooks, file: booksFile, head: booksHead, fileMax: 500 << 10, diskMax: 700 << 10, balances: []string{
 	`SELECT kind, account_id, currency, sum(amount) FROM postings GROUP BY kind, account_id, currency`,
 	`SELECT hash, total FROM requests`,
 	`SELECT request_hash, outcome, paid, guaranteed FROM verdicts`,
@@ -78,6 +78,9 @@ func openOffice(dir string, told func(), weaken func(any) error) (*office, error
 	if o.store, err = backend.Open(context.Background(), "sqlite:"+filepath.Join(dir, booksFile)); err != nil {
 		return nil, err
 	}
+	if err := o.store.Older(); err != nil {
+		return nil, errors.Join(err, o.store.Close())
+	}
 	if weaken != nil {
 		if err := weaken(o.store); err != nil {
 			return nil, errors.Join(err, o.store.Close())
@@ -90,7 +93,7 @@ func openOffice(dir string, told func(), weaken func(any) error) (*office, error
 	return o, nil
 }
 
-// soundBooks opens the books, holds them against their rules and the signed
+// soundBooks opens the books, as no older copy, holds them against their rules and the signed
 // objects, and closes them.
 func soundBooks(dir string) error {
 	o, err := openOffice(dir, nil, nil)

@@ -21,20 +21,20 @@ import (
 	"github.com/vipaso/vipasod/store"
 )
 
-const storeFile = "store.db"
+const storeFile, storeHead = "store.db", "store.head"
 
 // The flows of devices.
 var (
-	till = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
+	till = flow{name: "till", run: runTill, sound: soundAs(store.Business), file: storeFile, head: storeHead, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
 		`SELECT currency, count, total, guaranteed FROM unsettled`,
 		`SELECT id, state, amount, tip, guaranteed FROM sales WHERE state IN ('AWAITING', 'PROVISIONAL')`,
 	}}
-	wallet = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
+	wallet = flow{name: "wallet", run: runWallet, sound: soundAs(store.Customer), file: storeFile, head: storeHead, fileMax: 260 << 10, diskMax: deviceDisk, balances: []string{
 		`SELECT currency, count, total, guaranteed FROM unsettled`,
 		`SELECT id, held, spent, counter FROM authorizations`,
 		`SELECT payment, state, amount, tip FROM attempts WHERE voucher IS NOT NULL AND state NOT IN ('CANCELLED', 'OTHER_PAID', 'RELEASED')`,
 	}}
-	restored = flow{name: "restored", prepare: putBack, run: runRestored, sound: soundAs(store.Customer), file: storeFile, returns: true}
+	restored = flow{name: "restored", prepare: putBack, run: runRestored, sound: soundAs(store.Customer), file: storeFile, head: storeHead, returns: true}
 )
 
 // deviceDisk leaves room for some payments: devices take no writes with less

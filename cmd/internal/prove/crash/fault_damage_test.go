@@ -25,7 +25,6 @@ const (
 	reported = "found by the check of the books"
 	locked   = "locked"
 	same     = "harmless"
-	older    = "gone back unnoticed"
 	wrong    = "wrong money"
 )
 
@@ -37,25 +36,12 @@ type harm struct {
 	bits  bool // it flips one
 	// to are the files as they are before.
 	to map[string][]byte
-	// allowed is what may come of it beside what is refused, shown, reported,
-	// locked and harmless.
-	allowed string
 }
 
 // damage harms the files of a flow in many ways.
 func damage(t *testing.T, f flow, tb *table) {
 	r := newTrial(t, f, safe)
 	closed := r.cutAt(len(r.log.Ops), Everything).files
-	for _, done := range r.marks() {
-		if f.name != books.name {
-			break // any other money is wrong
-		}
-		money, err := moneyIn(t, r, r.cutAt(done, Everything).files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.earlier = append(r.earlier, money)
-	}
 	want, err := moneyIn(t, r, closed)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +58,7 @@ func damage(t *testing.T, f flow, tb *table) {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
 			outcome = append(outcome, fmt.Sprintf("%d %s", counts[what], what))
 			// A device looks for itself before it starts; a backend when asked.
-			if what == wrong || what == older && h.allowed != older || what == reported && f.name != books.name {
+			if what == wrong || what == reported && f.name != books.name {
 				t.Errorf("%s: %d of %d %s", h.name, counts[what], h.times, what)
 			}
 		}
@@ -105,35 +91,22 @@ func (r *trial) harms(closed map[string][]byte) []harm {
 			files[name] = files[name][:dice.IntN(len(files[name]))]
 		}
 	}
-	// A backend has nothing to compare its books with: what the disk has
-	// forgotten of its log, it has.
-	forgets := ""
-	if f.name == books.name {
-		forgets = older
-	}
-	all := []harm{
-		{name: "a bit of the file flips", bits: true, times: *flips, do: flip(f.file)},
-		{name: "a bit of the log flips", bits: true, times: *flips, do: flip(wal), to: open, allowed: forgets},
-		{name: "the file is cut off", times: *flips / 4, do: cutOff(f.file)},
-		{name: "the log is cut off", times: *flips / 4, do: cutOff(wal), to: open, allowed: forgets},
-	}
-	if _, ok := closed[headFile]; !ok {
-		return all
-	}
 	marks := r.marks()
-	return append(all,
-		harm{name: "a bit of the second head flips", bits: true, times: *flips / 4, do: flip(headFile)},
-		harm{name: "the second head is gone", times: 1, do: func(_ *rand.Rand, files map[string][]byte) { delete(files, headFile) }},
-		harm{name: "an older copy is put back", times: *flips / 4, do: func(dice *rand.Rand, files map[string][]byte) {
+	return []harm{
+		{name: "a bit of the file flips", bits: true, times: *flips, do: flip(f.file)},
+		{name: "a bit of the log flips", bits: true, times: *flips, do: flip(wal), to: open},
+		{name: "the file is cut off", times: *flips / 4, do: cutOff(f.file)},
+		{name: "the log is cut off", times: *flips / 4, do: cutOff(wal), to: open},
+		{name: "a bit of the second head flips", bits: true, times: *flips / 4, do: flip(f.head)},
+		{name: "the second head is gone", times: 1, do: func(_ *rand.Rand, files map[string][]byte) { delete(files, f.head) }},
+		{name: "an older copy is put back", times: *flips / 4, do: func(dice *rand.Rand, files map[string][]byte) {
 			copied := r.cutAt(marks[dice.IntN(len(marks)-1)], Everything).files
-			delete(copied, headFile)
+			delete(copied, f.head)
 			delete(files, f.file)
 			maps.Copy(files, copied)
-		}})
+		}},
+	}
 }
-
-// headFile is the second head of a device's store.
-const headFile = "store.head"
 
 // marks are the numbers of ops after which something had been promised.
 func (r *trial) marks() (all []int) {
@@ -207,8 +180,6 @@ func (r *trial) outcome(dir string, files map[string][]byte, want string) (what,
 	switch {
 	case err != nil:
 		return wrong, err.Error()
-	case got != want && r.wasStored(got):
-		return older, ""
 	case got != want:
 		return wrong, got
 	}
@@ -230,11 +201,6 @@ func moneyIn(t *testing.T, r *trial, files map[string][]byte) (string, error) {
 		return "", err
 	}
 	return r.flow.money(filepath.Join(dir, r.flow.file))
-}
-
-// wasStored reports whether money is what was there at some earlier mark.
-func (r *trial) wasStored(money string) bool {
-	return slices.Contains(r.earlier, money)
 }
 
 // money is what a party takes for its balance, as text.

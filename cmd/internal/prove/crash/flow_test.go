@@ -36,6 +36,7 @@ type flow struct {
 	// it, and closes it.
 	sound func(dir string) error
 	file  string // of SQLite
+	head  string // the file beside it
 	// sizes are at how many bytes of a file, and of all, the disk is full.
 	fileMax, diskMax int
 	// balances are the queries that answer what the party takes for money.
@@ -44,7 +45,7 @@ type flow struct {
 	returns bool
 }
 
-var flows = []flow{till, wallet, restored, books}
+var flows = []flow{till, wallet, restored, books, accepted}
 
 // childEnv makes the test binary run the flow of that name, in the directory
 // of its first argument and at the level of its second.

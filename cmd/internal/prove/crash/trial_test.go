@@ -23,8 +23,6 @@ type trial struct {
 	index  []int          // of the state that each number of done ops leaves
 	told   []int          // index of the state that the last mark before promised
 
-	earlier []string // the money at each mark, if damage has asked for it
-
 	mu     sync.Mutex
 	opened map[look]found
 	tally  tally
