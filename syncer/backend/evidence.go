@@ -75,8 +75,12 @@ const summed = 1 << 40
 //
 // An honest device gives no reason to look into its vouchers, of which there
 // may be a thousand: newest, which is kept already, and all before it are
-// within the limit even if no Cancel counts.
+// within the limit even if no Cancel counts. Once it is proven nobody looks
+// again: a double spender could have any number of them looked into.
 func (s *Server) provenOver(t Tx, h hold, newest preauth.Voucher, at time.Time) error {
+	if proven, err := t.proven(h.id, overLimit); proven || err != nil {
+		return err
+	}
 	if h.limit <= summed {
 		others, err := t.promisedAtMost(h.id, newest.Hash, h.limit)
 		if err != nil || newest.Body.Amount+newest.Body.Tip <= h.limit-others {

@@ -68,6 +68,12 @@ func (t Tx) vouchers(where string, args ...any) (all []seenVoucher, err error) {
 	return all, err
 }
 
+// proven reports whether there is evidence of that kind.
+func (t Tx) proven(pre preauth.ID, kind string) (bool, error) {
+	var n int
+	return t.one(`SELECT 1 FROM evidence WHERE preauth_id = ? AND kind = ? LIMIT 1`, []any{pre[:], kind}, &n)
+}
+
 // putEvidence keeps signed objects that prove a double spend. It reports
 // false if that very thing has been proven before.
 func (t Tx) putEvidence(kind string, pre preauth.ID, counter uint32, device preauth.ID, objects [][]byte, now time.Time) (bool, error) {

@@ -1,10 +1,12 @@
 package backend
 
 import (
+	"strings"
 	"testing"
 
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
 
+	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/preauth/ledger"
 )
 
@@ -124,4 +126,30 @@ func TestWhoIsAccused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Once a double spend is proven, a further voucher has nobody look into those
+// before it again: there can be any number of them, and all others wait.
+func TestWhatIsProvenIsNotLookedIntoAgain(t *testing.T) {
+	s := newStreet(t)
+	w := s.phone.preauthorize(s.card, 50_00)
+	s.till.submit(w.sale(s.till, 40_00).claim(), w.sale(s.other, 40_00).claim())
+	must(t, s.store.Read(s.ctx, func(tx Tx) error {
+		h, _, err := tx.hold(preauth.ID(w.cert.Body.PreauthId))
+		must(t, err)
+		asked := 0
+		tx.sql = explainer{tx.sql, func(query, _ string) {
+			asked++
+			if strings.Contains(query, "FROM vouchers") {
+				t.Errorf("asked for %s", query)
+			}
+		}}
+		err = s.server.provenOver(tx, h, w.sale(s.till, 40_00).voucher, s.now())
+		if asked == 0 {
+			t.Error("nothing was asked")
+		}
+		return err
+	}))
+	s.till.expect(w.sale(s.till, 1_00).claim(), says{"REJECTED", 0, 1_00, "EXHAUSTED"})
+	s.count(t, "evidence", `SELECT count(*) FROM evidence`, 1)
 }

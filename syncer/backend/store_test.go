@@ -284,6 +284,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		{"vouchers", func(t Tx) error { _, err := t.vouchersAt(id, 1); return err }},
 		{"sum of vouchers", func(t Tx) error { _, err := t.promisedAtMost(id, hash, 1); return err }},
 		{"uncancelled vouchers", func(t Tx) error { _, err := t.uncancelled(id); return err }},
+		{"evidence", func(t Tx) error { _, err := t.proven(id, overLimit); return err }},
 		{"vouchers of a request", func(t Tx) error { _, err := t.vouchers(`request_hash = ?`, hash[:]); return err }},
 		{"claims of a till", func(t Tx) error { _, err := t.claimsAt(id, id); return err }},
 		{"kept Cancel", func(t Tx) error { _, err := t.cancelBy(hash, id); return err }},
