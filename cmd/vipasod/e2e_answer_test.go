@@ -162,6 +162,15 @@ func (d *device) becomes(t *testing.T, id string, want paymentv1.PaymentState) {
 	})
 }
 
+// awaitRadio waits until the device can use its radio.
+func (d *device) awaitRadio(t *testing.T) {
+	t.Helper()
+	eventually(t, patience, "the radio is ready", func() (bool, string) {
+		r := d.status(t).GetRadio()
+		return r.GetReady(), r.String()
+	})
+}
+
 // event waits for an event of a kind about a payment; an empty id is any.
 func (p *process) event(t *testing.T, kind, payment string) (line, *paymentv1.Event) {
 	t.Helper()

@@ -87,10 +87,7 @@ func TestContractStart(t *testing.T) {
 			t.Errorf("a radio without an air: %s", r)
 		}
 		w.startAir(t)
-		eventually(t, patience, "the radio is ready", func() (bool, string) {
-			r := till.status(t).GetRadio()
-			return r.GetReady(), r.String()
-		})
+		till.awaitRadio(t)
 		w.startBackend(t)
 		till.enroll(t)
 		if code := w.backend.stop(t); code != 0 {
@@ -172,7 +169,7 @@ func TestContractBackend(t *testing.T) {
 		w.startBackend(t)
 		after := contents(t, w.path("backend"))
 		for name, sum := range before {
-			if after[name] != sum && !strings.Contains(name, ".db") {
+			if books := strings.Contains(name, ".db") || name == "backend.head"; after[name] != sum && !books {
 				t.Errorf("%s has changed", name)
 			}
 		}
