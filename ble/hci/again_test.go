@@ -165,3 +165,34 @@ func TestConnectedAtOnce(t *testing.T) {
 		a.see(1)
 	})
 }
+
+// TestRoomAfterAnEnd dials a fifth customer while the controller has not said
+// yet that a link is over that the till has ended before.
+func TestRoomAfterAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, m := newMoodyAttack(t, 0)
+		answer := map[byte][]byte{opMTU: {opMTUResponse, 0xf7, 0}, opWrite: {opWriteResponse}}
+		var links []link.Link
+		for n := range byte(link.LinksMax) {
+			newServer(t, a.bench, n, func(request []byte) []byte { return answer[request[0]] })
+			l, err := a.till.Dial(t.Context(), a.see(n).Address, false)
+			a.ok(err)
+			links = append(links, l)
+		}
+		newServer(t, a.bench, link.LinksMax, func(request []byte) []byte { return answer[request[0]] })
+		fifth := a.see(link.LinksMax).Address
+		for what, address := range map[string]string{"a fifth link": fifth, "a second link to one": links[1].Address()} {
+			if _, err := a.till.Dial(t.Context(), address, false); !errors.Is(err, link.ErrLost) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		m.late = func(p []byte) bool { return p[0] == 4 && p[1] == 5 } // Disconnection Complete
+		a.ok(links[0].Close("test"))
+		_, err := a.till.Dial(t.Context(), fifth, false)
+		<-time.After(time.Second) // until nothing is late any more
+		a.ok(err)
+		if n := a.till.Status().Links; n != link.LinksMax {
+			t.Errorf("%d links", n)
+		}
+	})
+}

@@ -48,7 +48,7 @@ func (r *Radio) dial(ctx context.Context, address string, discover bool) (*conn,
 	if err := r.usable(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.vacancy(address); err != nil {
+	if err := r.vacancy(ctx, address); err != nil {
 		return nil, err
 	}
 	bare, err := r.connect(ctx, address)
@@ -65,23 +65,51 @@ func (r *Radio) dial(ctx context.Context, address string, discover bool) (*conn,
 	return c, nil
 }
 
-// vacancy returns an error if there is no room for a link to address.
-func (r *Radio) vacancy(address string) error {
+// vacancy returns an error if there is no room for a link to address. It waits
+// for the end of a link that is ending already and leaves some.
+func (r *Radio) vacancy(ctx context.Context, address string) error {
+	for {
+		ending, err := r.room(address)
+		if ending == nil {
+			return err
+		}
+		select {
+		case <-ending.down:
+		case <-r.done:
+			return r.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// room returns an error if there is no room for a link to address, or with it
+// the connection that is ending and after which there may be.
+func (r *Radio) room(address string) (ending *guard, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	count := 0
 	for g := range r.guards {
-		if g.role != central {
+		if g.role != central || g.isOver() {
 			continue
 		}
-		if count++; g.address == address {
-			return fmt.Errorf("linked already: %w", link.ErrLost)
+		count++
+		leaves := g.reason() != nil
+		if g.address == address {
+			err = fmt.Errorf("linked already: %w", link.ErrLost)
+			if leaves {
+				return g, err
+			}
+			return nil, err
+		}
+		if leaves {
+			ending = g
 		}
 	}
-	if count >= link.LinksMax {
-		return fmt.Errorf("%d links are up: %w", count, link.ErrLost)
+	if count < link.LinksMax {
+		return nil, nil
 	}
-	return nil
+	return ending, fmt.Errorf("%d links are up: %w", count, link.ErrLost)
 }
 
 // connect makes a connection with parameters of its own: go-ble would keep the

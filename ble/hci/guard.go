@@ -164,10 +164,7 @@ func (g *guard) close(why error) {
 	if !g.finish(why) {
 		return
 	}
-	g.mu.Lock()
-	isDown := g.isDown
-	g.mu.Unlock()
-	if isDown || g.radio.Err() != nil {
+	if g.isOver() || g.radio.Err() != nil {
 		return
 	}
 	go func() {
@@ -205,6 +202,13 @@ func (g *guard) setDown() {
 	}
 	close(g.down)
 	g.radio.remove(g)
+}
+
+// isOver reports whether the controller has no such connection any more.
+func (g *guard) isOver() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isDown
 }
 
 func (g *guard) reason() error {
