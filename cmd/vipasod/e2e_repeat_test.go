@@ -172,10 +172,13 @@ func TestRepeatedCalls(t *testing.T) {
 	r.check(t, till, "Allow", &devicev1.AllowRequest{Kind: own, Reason: "party"}, &devicev1.AllowRequest{Kind: own, Reason: "another"})
 	r.check(t, till, "EndAllowance", &devicev1.EndAllowanceRequest{Kind: own},
 		&devicev1.EndAllowanceRequest{Kind: devicev1.AllowanceKind_ALLOWANCE_KIND_EMERGENCY})
+	till.awaitRadio(t) // after the last restart
 	loss, none := uint32(1), uint32(0)
 	r.check(t, till, "SetConditions", &simv1.SetConditionsRequest{LossPerMille: &loss}, &simv1.SetConditionsRequest{LossPerMille: &none})
 	r.check(t, till, "DropLink", &simv1.DropLinkRequest{}, nil)
 	r.check(t, till, "SetOffline", &simv1.SetOfflineRequest{Offline: true}, &simv1.SetOfflineRequest{})
+	till.daemon.kill() // it may still bring its word of the reversal
+	ann.ask(t, "sync", "now")
 	r.check(t, ann, "Logout", &devicev1.LogoutRequest{}, &devicev1.LogoutRequest{Force: true})
 
 	all := slices.Sorted(maps.Keys(r.methods))
