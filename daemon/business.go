@@ -13,6 +13,7 @@ import (
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
+	"github.com/vipaso/vipasod/syncer"
 )
 
 // registerLimit bounds how long a till waits for the backend before it opens
@@ -118,10 +119,13 @@ func (d *Device) register(ctx context.Context, id preauth.ID, policy store.Polic
 	if policy == store.PreferOnline && !d.sync.Online() {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, registerLimit)
+	bounded, cancel := context.WithTimeout(ctx, registerLimit)
 	defer cancel()
-	err := d.sync.RegisterPayment(ctx, id)
+	err := d.sync.RegisterPayment(bounded, id)
 	if err != nil && policy == store.RequireOnline {
+		if bounded.Err() != nil && ctx.Err() == nil { // our own limit, not the caller's
+			err = fmt.Errorf("no answer within %s: %w", registerLimit, syncer.ErrOffline)
+		}
 		return false, err
 	}
 	return err == nil, nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	businessv1 "github.com/vipaso/vipasod/proto/vipaso/business/v1"
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
+	"github.com/vipaso/vipasod/daemon/catalogue"
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
 	"github.com/vipaso/vipasod/store"
@@ -333,4 +335,25 @@ func TestPaymentResult(t *testing.T) {
 			t.Errorf("%s: %v", state, f)
 		}
 	}
+}
+
+// A backend that says nothing in time is one that does not answer, and not the
+// end of the caller's time.
+func TestOnlineOnlyWithASilentBackend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, asTill, func(o *Options, _ *papers) {
+			o.DialBackend = func(ctx context.Context, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		_, err := b.openSale(t.Context(), saleRequest{
+			call: store.Call{RequestID: namedID("call"), Method: methodRequest}, amount: 12_00, currency: "USD",
+			policy: store.RequireOnline, timeout: time.Minute,
+		})
+		if reason, _ := reasonOf(err); reason != catalogue.Offline {
+			t.Errorf("%s: %v", reason, err)
+		}
+		b.SetOffline(true) // which closes the connection
+	})
 }
