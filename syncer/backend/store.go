@@ -241,6 +241,7 @@ func run(ctx context.Context, db *sql.DB, f func(Tx) error, end func(*sql.Tx) er
 	if err != nil {
 		return fmt.Errorf("begin: %w: %w", errTransaction, err)
 	}
+	defer t.Rollback() // if f panics: else it has ended by then
 	if err := f(Tx{ctx: ctx, sql: t}); err != nil {
 		if undo := t.Rollback(); undo != nil {
 			return fmt.Errorf("%w: %w: %w", err, errTransaction, undo)

@@ -315,3 +315,31 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		})
 	}
 }
+
+// A transaction that panics is taken back at once, whoever catches that: there
+// is one connection that writes, and all others wait for it.
+func TestAPanicLeavesTheBooksToOthers(t *testing.T) {
+	b := newBench(t, Options{})
+	for name, use := range map[string]func(context.Context, func(Tx) error) error{"write": b.store.Write, "read": b.store.Read} {
+		for range 5 { // more than there are connections
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s: no panic", name)
+					}
+				}()
+				_ = use(context.WithoutCancel(b.ctx), func(tx Tx) error {
+					if _, err := tx.epoch(); err != nil {
+						t.Error(err)
+					}
+					panic("halfway")
+				})
+			}()
+			ctx, stop := context.WithTimeout(b.ctx, time.Minute)
+			if err := use(ctx, func(tx Tx) error { _, err := tx.epoch(); return err }); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			stop()
+		}
+	}
+}
