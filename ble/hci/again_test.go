@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +35,14 @@ type moody struct {
 	// after it; it is used up by the first one. nil if none does.
 	late func(packet []byte) bool
 	held []byte
+	// closed counts calls of Close.
+	closed atomic.Int32
+}
+
+// Close implements io.Closer.
+func (m *moody) Close() error {
+	m.closed.Add(1)
+	return m.Host.Close()
 }
 
 // Write gives the controller a packet, or refuses it.
@@ -193,6 +203,27 @@ func TestRoomAfterAnEnd(t *testing.T) {
 		a.ok(err)
 		if n := a.till.Status().Links; n != link.LinksMax {
 			t.Errorf("%d links", n)
+		}
+	})
+}
+
+// TestCloseTwice closes a radio from two sides at the same time. The socket of
+// go-ble panics when it is closed twice.
+func TestCloseTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, m := newMoodyAttack(t, 0)
+		a.link(1)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if err := a.till.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := a.till.Err(); !errors.Is(err, link.ErrClosed) || m.closed.Load() != 1 {
+			t.Errorf("closed %d times, %v", m.closed.Load(), err)
 		}
 	})
 }

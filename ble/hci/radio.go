@@ -90,11 +90,14 @@ func (r *Radio) Err() error {
 }
 
 // fail ends the radio for good. The first reason stands.
-func (r *Radio) fail(err error) {
+func (r *Radio) fail(err error) { r.end(err) }
+
+// end is fail, and reports whether the radio had not ended before.
+func (r *Radio) end(err error) bool {
 	r.mu.Lock()
 	if r.err != nil {
 		r.mu.Unlock()
-		return
+		return false
 	}
 	r.err = err
 	close(r.done)
@@ -111,6 +114,7 @@ func (r *Radio) fail(err error) {
 	for _, g := range guards {
 		g.finish(fmt.Errorf("adapter %s: %w", r.adapter, end))
 	}
+	return true
 }
 
 // usable returns the error of a radio that has failed, or of ctx.
@@ -187,8 +191,11 @@ func (r *Radio) Close() error {
 		case <-quiet.Done():
 		}
 	}
-	r.fail(fmt.Errorf("radio: %w", link.ErrClosed))
+	first := r.end(fmt.Errorf("radio: %w", link.ErrClosed))
 	r.sightings.Close()
+	if !first { // go-ble panics when it is closed twice
+		return nil
+	}
 	r.within(closeLimit, "close", func() error {
 		err := r.dev.Close()
 		<-r.dev.Done() // until then it reads a descriptor that may be another's
