@@ -24,15 +24,15 @@ const (
 // of it. Go-ble would wait for one with a lock held that its reader needs, and
 // then no connection could do anything, ever.
 type gate struct {
-	mu     sync.Mutex
-	size   int // of a buffer, in bytes
-	free   func() int
-	total  int // buffers, when none is in use
-	failed func(error)
+	mu      sync.Mutex
+	size    int // of a buffer, in bytes
+	free    func() int
+	total   int    // buffers, when none is in use
+	stalled func() // called when others keep a PDU waiting for too long
 }
 
-func newGate(size int, free func() int, failed func(error)) *gate {
-	return &gate{size: size, free: free, total: free(), failed: failed}
+func newGate(size int, free func() int, stalled func()) *gate {
+	return &gate{size: size, free: free, total: free(), stalled: stalled}
 }
 
 // sender is a connection, as the gate sees it.
@@ -46,8 +46,7 @@ type sender struct {
 
 // write sends pdu as soon as there are buffers. The error wraps link.ErrLost
 // or is the context's. It is errStalled if the peer does not take what it was
-// sent already, which a hostile one can do for as long as it likes; whatever
-// else keeps a PDU waiting fails the radio.
+// sent already, which a hostile one can do for as long as it likes.
 func (t *gate) write(ctx context.Context, to sender, pdu []byte) (int, error) {
 	need := (len(pdu) + l2capHeader + t.size - 1) / t.size
 	stall := time.Now().Add(stallLimit)
@@ -57,10 +56,11 @@ func (t *gate) write(ctx context.Context, to sender, pdu []byte) (int, error) {
 			return n, err
 		}
 		if time.Now().After(stall) {
-			if to.used()+need > t.share(need) {
+			if to.used() > 0 {
 				return 0, errStalled
 			}
-			t.failed(timedOut("transmission"))
+			t.stalled()
+			stall = time.Now().Add(stallLimit)
 		}
 		pause := time.NewTimer(gatePause)
 		select {
@@ -83,11 +83,8 @@ var (
 	errStalled = fmt.Errorf("peer has taken nothing for %s: %w", stallLimit, link.ErrLost)
 )
 
-// share is how many buffers one connection may have in use to send a PDU that
-// needs some: half of them, as it may be out of range.
-func (t *gate) share(need int) int { return max(need, (t.total+1)/2) }
-
-// try sends pdu if there are buffers now.
+// try sends pdu if there are buffers now. One connection gets no more than
+// half of them, as it may be out of range.
 func (t *gate) try(to sender, pdu []byte, need int) (n int, sent bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,7 +96,8 @@ func (t *gate) try(to sender, pdu []byte, need int) (n int, sent bool, err error
 	default:
 	}
 	spare := min(spareBuffers, max(0, t.total-need))
-	if t.free() < need+spare || to.used()+need > t.share(need) {
+	share := max(need, (t.total+1)/2)
+	if t.free() < need+spare || to.used()+need > share {
 		return 0, false, nil
 	}
 	n, err = to.Write(pdu)

@@ -233,6 +233,25 @@ func (g *guard) transmit(ctx context.Context, pdu []byte) (int, error) {
 	return n, err
 }
 
+// stalled ends the connections whose peers have buffers and take nothing, so
+// that nobody else can send. If there are none, the controller hangs.
+func (r *Radio) stalled() {
+	var holders []*guard
+	r.mu.Lock()
+	for g := range r.guards {
+		if g.sender.used() > 0 {
+			holders = append(holders, g)
+		}
+	}
+	r.mu.Unlock()
+	for _, g := range holders {
+		g.close(errStalled)
+	}
+	if len(holders) == 0 {
+		r.fail(timedOut("transmission"))
+	}
+}
+
 // Read implements ble.Conn.
 func (g *guard) Read(p []byte) (int, error) {
 	select {

@@ -134,7 +134,7 @@ func (r *Radio) prepare() error {
 	if count < 2 || size < ble.DefaultMTU+l2capHeader {
 		return &link.AdapterError{Reason: reasonDown, Detail: fmt.Sprintf("controller has %d buffers of %d bytes", count, size)}
 	}
-	r.tx = newGate(size, freeBuffers(r.dev), r.fail)
+	r.tx = newGate(size, freeBuffers(r.dev), r.stalled)
 	r.mtu = min(mtuMax, size*max(1, count-2)-l2capHeader)
 	// Without the event by which a peer asks for encryption: go-ble waits for
 	// an answer to its answer on the goroutine that would have to read it.
