@@ -185,7 +185,8 @@ func (c *Client) setState(up bool, reason, detail string) {
 	c.changed = make(chan struct{})
 }
 
-// replay tells a new connection, or an adapter that is back, what is wished.
+// replay tells a new connection what is wished. The radio process keeps it for
+// an adapter that is not there yet.
 func (c *Client) replay(cc *clientConn) error {
 	c.wishes.Lock()
 	defer c.wishes.Unlock()
