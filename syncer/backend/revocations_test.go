@@ -101,3 +101,17 @@ func TestSerialsOfABundle(t *testing.T) {
 		})
 	}
 }
+
+// However many voids there are, a bundle reads those that it can list.
+func TestABundleReadsTheNewestVoids(t *testing.T) {
+	b := newBench(t, Options{})
+	const more = 10
+	b.voidMany(10_000, serialsMax+more)
+	must(t, b.store.Read(b.ctx, func(tx Tx) error {
+		all, err := tx.revocations()
+		if n := len(all.voided); n != serialsMax || all.voided[0] != 10_000+more || all.voided[n-1] != 10_000+more+serialsMax-1 {
+			t.Errorf("%d voids were read: %.40v", n, all.voided)
+		}
+		return err
+	}))
+}

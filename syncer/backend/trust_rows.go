@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vipaso/vipasod/preauth"
@@ -61,26 +62,36 @@ func (t Tx) revocationsEnded(now time.Time) (bool, error) {
 type revocations struct {
 	devices [][]byte
 	revoked []uint64 // serials of revoked devices
-	voided  []uint64 // serials that customers gave up
+	voided  []uint64 // serials that customers gave up, as many as a bundle can list
 }
 
+// revocations reads no more of what customers gave up than a bundle can list:
+// that may be any number, and each bundle is made anew.
 func (t Tx) revocations() (all revocations, err error) {
-	err = t.each(`SELECT kind, coalesce(serial, 0), device_id FROM revocations ORDER BY id`, nil, func(row func(...any) error) error {
-		var kind string
-		var serial uint64
+	err = t.each(`SELECT device_id FROM revocations WHERE device_id IS NOT NULL ORDER BY id`, nil, func(row func(...any) error) error {
 		var device []byte
-		if err := row(&kind, &serial, &device); err != nil {
-			return err
-		}
-		switch {
-		case device != nil:
-			all.devices = append(all.devices, device)
-		case kind == "REVOKED":
-			all.revoked = append(all.revoked, serial)
-		default:
-			all.voided = append(all.voided, serial)
-		}
-		return nil
+		err := row(&device)
+		all.devices = append(all.devices, device)
+		return err
+	})
+	if err != nil {
+		return all, err
+	}
+	all.revoked, err = t.serials(`SELECT serial FROM revocations WHERE kind = 'REVOKED' AND serial IS NOT NULL ORDER BY id`)
+	if err != nil {
+		return all, err
+	}
+	all.voided, err = t.serials(`SELECT serial FROM revocations WHERE kind = 'VOIDED' ORDER BY id DESC LIMIT ?`, serialsMax)
+	slices.Reverse(all.voided)
+	return all, err
+}
+
+func (t Tx) serials(query string, args ...any) (all []uint64, err error) {
+	err = t.each(query, args, func(row func(...any) error) error {
+		var serial uint64
+		err := row(&serial)
+		all = append(all, serial)
+		return err
 	})
 	return all, err
 }
