@@ -153,6 +153,7 @@ func onceSettled(t *testing.T, s *shop, id string) {
 	if !strings.Contains(got.stdout, "SETTLED") || got.object(t)["payment_id"] != id {
 		t.Errorf("backend: %s", got.stdout)
 	}
+	ann.ask(t, "sync", "now") // the payment after it, too: verdicts are stored one by one
 	ann.holds(t, "14.00", "0.00", "86.00")
 	s.sound(t)
 }
