@@ -8,7 +8,7 @@ import (
 	paymentv1 "github.com/vipaso/vipasod/proto/vipaso/payment/v1"
 
 	"github.com/vipaso/vipasod/preauth"
-	"github.com/vipaso/vipasod/secondhead"
+	"github.com/vipaso/vipasod/store/secondhead"
 )
 
 // secondName is the file beside the store that remembers how many changes the

@@ -30,7 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vipaso/vipasod/secondhead"
+	"github.com/vipaso/vipasod/store/secondhead"
 )
 
 // The roles of Options.

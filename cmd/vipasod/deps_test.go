@@ -119,6 +119,9 @@ func checkStrangers(p pkg) []string {
 			broken = append(broken, fmt.Sprintf("%s may not know %s", p.name(), to))
 			continue
 		}
+		if slices.Contains(soleImporters[imp], p.name()) {
+			continue
+		}
 		for _, rule := range strangers {
 			// A package is no stranger to what lies below its own rule's name.
 			if within(p.name(), rule.from) && slices.ContainsFunc(rule.to, func(s string) bool { return within(to, s) }) {

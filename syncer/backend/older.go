@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/vipaso/vipasod/secondhead"
+	"github.com/vipaso/vipasod/store/secondhead"
 )
 
 // ErrOlderCopy says that the books are behind what they have been: they were

@@ -17,7 +17,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
 
-	"github.com/vipaso/vipasod/secondhead"
+	"github.com/vipaso/vipasod/store/secondhead"
 )
 
 //go:embed migrations/*.sql
