@@ -572,7 +572,7 @@ func (x *Sighting) GetServiceData() []byte {
 	return nil
 }
 
-// Dial asks for a link.
+// Dial asks for a link. One of the same id without an address gives it up.
 type Dial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the caller, repeated in the answer.
