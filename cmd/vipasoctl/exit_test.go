@@ -179,6 +179,7 @@ func TestWhyUnreachable(t *testing.T) {
 	for socket, want := range map[string]string{
 		filepath.Join(dir, "none"): "systemctl start vipasod",
 		dead:                       "systemctl restart vipasod",
+		dir:                        "That is no socket",
 		filepath.Join(dir, strings.Repeat("x", 200)): "at most 107 bytes",
 	} {
 		var stderr bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -154,6 +155,9 @@ func (a *app) unreachable() explanation {
 	case errors.Is(refusal, fs.ErrNotExist):
 		e.why = "There is no such socket: vipasod is not running, or its socket is elsewhere."
 		e.next = "sudo systemctl start vipasod, or name its socket with --socket PATH or VIPASO_SOCKET; systemctl status vipasod"
+	case errors.Is(refusal, syscall.ECONNREFUSED) && !isSocket(a.socket):
+		e.why = "That is no socket."
+		e.next = "name the one of vipasod with --socket PATH or VIPASO_SOCKET; [grpc] socket in its configuration says where it is; systemctl status vipasod"
 	case errors.Is(refusal, syscall.ECONNREFUSED):
 		e.why = "The socket is there, but nobody listens: vipasod has ended."
 		e.next = "sudo systemctl restart vipasod; systemctl status vipasod says why it ended"
@@ -162,6 +166,11 @@ func (a *app) unreachable() explanation {
 		e.next = "name the right one with --socket PATH; a longer one needs another [grpc] socket in the configuration"
 	}
 	return e
+}
+
+func isSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Type() == fs.ModeSocket
 }
 
 // refusal is why the socket could not be reached, if it could not.

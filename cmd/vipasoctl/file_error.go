@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +31,7 @@ func (f *fileError) Error() string {
 	if errors.As(cause, &path) {
 		cause = path.Err
 	}
-	return fmt.Sprintf("%s: %v", f.path, cause)
+	return fmt.Sprintf("%s: %v", cmp.Or(f.path, `""`), cause)
 }
 
 // Unwrap returns what the system said.
@@ -41,6 +42,8 @@ func (f *fileError) explanation() explanation {
 	e := explanation{head: f.Error()}
 	dir := filepath.Dir(f.path)
 	switch {
+	case f.path == "":
+		e.why, e.next = "The name of the file is empty.", cmp.Or(f.hint, "name a FILE")
 	case errors.Is(f.err, errNotCA):
 		e.why, e.next = "A device trusts only the backend whose ca.pem it was given; `vipaso-backend serve` makes that file and prints its path when it starts.",
 			f.hint+", then vipasoctl enroll --backend URL --ca ca.pem --code CODE"

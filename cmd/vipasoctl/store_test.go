@@ -131,6 +131,9 @@ func TestFileErrorsSayWhatToDo(t *testing.T) {
 			t.Errorf("%v: %+v, want %q", cause, e, want)
 		}
 	}
+	if e := (&fileError{err: &os.PathError{Op: "open", Err: syscall.ENOENT}}).explanation(); e.head != `"": no such file or directory` || !strings.Contains(e.why, "is empty") || e.next != "name a FILE" {
+		t.Errorf("no name: %+v", e)
+	}
 }
 
 // TestPlaceKeepsAFileThatCameMeanwhile: between looking and renaming,
