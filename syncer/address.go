@@ -16,7 +16,7 @@ import (
 func splitURL(raw string) (host, address string, err error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return "", "", fmt.Errorf("URL: %w: %w", err, ErrAddress)
+		return "", "", fmt.Errorf("URL %q is not written as in https://pay.example:8443: %w", raw, ErrAddress)
 	}
 	switch {
 	case u.Scheme != "https":

@@ -37,6 +37,10 @@ func TestURLs(t *testing.T) {
 			t.Errorf("%q: %q, %q, %v", tt.url, host, address, err)
 		}
 	}
+	_, _, err := splitURL("127.0.0.1:8443") // a parser would speak of path segments
+	if want := `URL "127.0.0.1:8443" is not written as in https://pay.example:8443: cannot be used as a backend`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
 }
 
 // An impostor is not a lost network.
