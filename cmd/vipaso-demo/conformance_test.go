@@ -37,6 +37,9 @@ func TestConformanceFails(t *testing.T) {
 		!strings.Contains(out, "got  ACCEPTED, 1300 guaranteed") {
 		t.Errorf("exit %d, %s\n%s", code, progress, out)
 	}
+	if text := explain(errNotConformant); !strings.Contains(text, "next: compare") {
+		t.Errorf("explained as %s", text)
+	}
 }
 
 // TestConformanceOfNothing: what is no file of vectors is a mistake in the

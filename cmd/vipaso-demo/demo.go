@@ -73,7 +73,7 @@ func scratch(dir string) (path string, remove bool, err error) {
 		return "", false, usageError{fmt.Errorf("%s is too long for sockets below it, by %d bytes", path, n-socketMax)}
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", false, err
+		return "", false, usageError{fmt.Errorf("--dir: %w", err)}
 	}
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 {

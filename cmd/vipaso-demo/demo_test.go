@@ -106,6 +106,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--nonsense"}, []string{"nonsense"}},
 		{[]string{"air", "--listen", "x", "--interval", "15"}, []string{`--interval takes a time with its unit, such as 90s, 10m or 24h, not "15"`}},
 		{[]string{"nonsense"}, []string{"nonsense"}},
+		{[]string{"--attack", ""}, []string{`no attack is called ""`, "oversized"}},
+		{[]string{"--headless", "--dir", filepath.Join(full, "precious", "x")}, []string{"--dir: ", "precious: not a directory"}},
 		{[]string{"--headless", "--dir", full}, []string{full, "not empty"}},
 		{[]string{"--headless", "--dir", filepath.Join(t.TempDir(), strings.Repeat("long", 30))}, []string{"too long"}},
 	} {

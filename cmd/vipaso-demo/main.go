@@ -35,6 +35,8 @@ func explain(err error) string {
 	switch {
 	case errors.Is(err, conformance.ErrFile):
 		text += "next: vipaso-demo --conformance preauth/testdata/vectors runs those of this project; README.md there says what such files hold\n"
+	case errors.Is(err, errNotConformant):
+		text += "next: compare what each of them wants with what it got; preauth/testdata/vectors/README.md says what the fields are\n"
 	case exitCode(err) == 2:
 		text += "next: vipaso-demo --help, or vipaso-demo air --help\n"
 	}
@@ -90,6 +92,10 @@ lines to paste into another terminal.`,
 			}
 			if c.Flags().Changed("attack") && c.Flags().Changed("scenario") {
 				return usageError{errors.New("--attack and --scenario do not go together: one tries attacks, the other plays scenarios")}
+			}
+			if c.Flags().Changed("attack") && o.attack == "" {
+				_, err := attacksNamed("")
+				return err
 			}
 			return runDemo(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},

@@ -5,6 +5,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type badFile struct {
 
 func (b badFile) Error() string {
 	if system := (*fs.PathError)(nil); errors.As(b.err, &system) { // it would name the file again
-		return b.path + ": " + system.Err.Error()
+		return cmp.Or(b.path, `""`) + ": " + system.Err.Error()
 	}
 	return b.path + ": " + b.err.Error()
 }

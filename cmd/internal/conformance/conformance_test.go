@@ -146,6 +146,9 @@ func TestNoVectors(t *testing.T) {
 			t.Errorf("%s as a file: %+v, %v", name, r, err)
 		}
 	}
+	if _, err := RunPath(""); err == nil || err.Error() != `"": no such file or directory` {
+		t.Errorf("no name: %v", err)
+	}
 	empty := t.TempDir()
 	for _, path := range []string{empty, filepath.Join(empty, "missing.json")} {
 		if r, err := RunPath(path); !errors.Is(err, ErrFile) || r != nil || !strings.Contains(err.Error(), path) {
