@@ -30,6 +30,9 @@ func (f *configFlags) register(flags *pflag.FlagSet) {
 // absent, a named one may not.
 func (f *configFlags) load(flags *pflag.FlagSet, env []string) (Config, Origins, error) {
 	path := f.path
+	if path == "" {
+		return Config{}, nil, errNoFile
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !flags.Changed("config") {
 		path = ""
 	}
@@ -39,6 +42,9 @@ func (f *configFlags) load(flags *pflag.FlagSet, env []string) (Config, Origins,
 	}
 	return Load(path, env, set)
 }
+
+// errNoFile: without the file that was meant, the defaults would do for it.
+var errNoFile = usageError{errors.New("the name of the configuration file is empty")}
 
 // pairs reads KEY=VALUE texts.
 func pairs(texts []string) (map[string]string, error) {
@@ -70,6 +76,9 @@ func newConfigCheckCommand(env []string) *cobra.Command {
 		Short: "Check a configuration file, together with the VIPASO_ environment",
 		Args:  wantsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "" {
+				return errNoFile
+			}
 			if _, _, err := Load(args[0], env, nil); err != nil {
 				return err
 			}

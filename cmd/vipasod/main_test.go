@@ -107,6 +107,8 @@ func TestExitCodes(t *testing.T) {
 		{"run without a command", []string{"--config", bad}, exitConfig, "unknown key"},
 		{"no such file", []string{"config", "check", bad + ".no"}, exitConfig, "no such file"},
 		{"no such file when run", []string{"--config", bad + ".no"}, exitConfig, "no such file"},
+		{"no name of a file", []string{"config", "check", ""}, exitUsage, "file is empty\nnext: vipasod config check --help\n"},
+		{"no name of a file when run", []string{"--config", "", "--set", "role=business"}, exitUsage, "file is empty\nnext: vipasod help\n"},
 		{"unknown command", []string{"ruin"}, exitUsage, "vipasod help"},
 		{"unknown command below config", []string{"config", "chek"}, exitUsage, "unknown command"},
 		{"no file named", []string{"config", "check"}, exitUsage, "wants FILE\nnext: vipasod config check --help\n"},
