@@ -284,7 +284,7 @@ func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) 
 		return sale, payment.Effects{}, err
 	}
 	for _, it := range fx.Outbox {
-		if row := outboxRow(sale, rows[it.Request], it); !handedIn(c, row.ItemKey) {
+		if row := outboxRow(sale, rows[it.Request], it, d.now()); !handedIn(c, row.ItemKey) {
 			c.Outbox = append(c.Outbox, row)
 		}
 	}
@@ -345,22 +345,22 @@ func (d *Device) answeredRows(ctx context.Context, next payment.Sale, answered *
 // handing it in again would get the same answer, for ever.
 func handedIn(c *store.Change, key store.ItemKey) bool { return slices.Contains(c.Done, key) }
 
-// outboxRow makes an item of the till's outbox.
-func outboxRow(s store.Sale, a store.Ask, it payment.Item) store.Item {
+// outboxRow makes an item of the till's outbox, at a trusted time.
+func outboxRow(s store.Sale, a store.Ask, it payment.Item, now time.Time) store.Item {
 	return store.Item{
 		ItemKey: store.ItemKey{Kind: it.Kind, Request: it.Request}, Payment: s.ID,
-		Currency: s.Currency, Total: a.Total, CreatedAt: time.Now(), Deadline: claimDeadline(a),
+		Currency: s.Currency, Total: a.Total, CreatedAt: now, Deadline: claimDeadline(a, now),
 	}
 }
 
 // claimDeadline is when the backend stops taking what the till hands in for a
 // request. Without a certificate it is a charge, or a Cancel without a
 // voucher.
-func claimDeadline(a store.Ask) time.Time {
+func claimDeadline(a store.Ask, now time.Time) time.Time {
 	if at := settleBy(a.CertBytes); !at.IsZero() {
 		return at
 	}
-	return time.Now().Add(30 * 24 * time.Hour)
+	return now.Add(30 * 24 * time.Hour)
 }
 
 // settleBy is when the backend stops taking claims on a certificate.

@@ -53,7 +53,7 @@ func (d *Device) filled(ctx context.Context, rows []store.Item) ([]outbox.Item, 
 func (d *Device) Claims(ctx context.Context, requests []preauth.Hash) ([]outbox.Item, error) {
 	var items []outbox.Item
 	for _, h := range requests {
-		it := outbox.Item{Key: outbox.Key{Kind: payment.ItemClaim, Request: h}, CreatedAt: time.Now()}
+		it := outbox.Item{Key: outbox.Key{Kind: payment.ItemClaim, Request: h}, CreatedAt: d.now()}
 		claim := d.claimAttempt
 		if d.business() {
 			claim = d.claimAsk
@@ -77,7 +77,7 @@ func (d *Device) claimAsk(ctx context.Context, it *outbox.Item) error {
 	if err != nil {
 		return err
 	}
-	it.Payment, it.Total, it.Currency, it.Deadline = ask.Payment, ask.Total, ask.Currency, claimDeadline(ask)
+	it.Payment, it.Total, it.Currency, it.Deadline = ask.Payment, ask.Total, ask.Currency, claimDeadline(ask, d.now())
 	return d.fillAsk(ctx, it)
 }
 

@@ -62,7 +62,7 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 	} else if is {
 		return open, fmt.Errorf("payment %s is %s: %w", open.ID, open.State, errInProgress)
 	}
-	now := time.Now()
+	now := d.now() // a wall clock that is behind makes no money look old
 	q.call.Subject = id
 	s := store.Sale{
 		Sale:   payment.Sale{ID: id, State: payment.Open, Rev: 1, UpdatedAt: now},
@@ -77,7 +77,7 @@ func (d *Device) openSale(ctx context.Context, q saleRequest) (store.Sale, error
 	if err := d.commit(ctx, c); err != nil {
 		return store.Sale{}, err
 	}
-	d.till.deadline(s) // from here on by a clock that nobody sets
+	d.till.begin(id, q.timeout)
 	d.report(id, "", s.State, "")
 	d.till.forgetAcked(c.Asks)
 	d.till.forgetDials()

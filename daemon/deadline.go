@@ -29,8 +29,8 @@ func remaining(from, to time.Time) time.Duration {
 	return max(0, min(time.Until(to), to.Sub(from)))
 }
 
-// timed runs f with the timer of a sale, which begins at the first call: when
-// the sale is opened or, after a restart, with what is left by the clock.
+// timed runs f with the timer of a sale, which begins when the sale is opened
+// or, after a restart, at the first call, with what is left by the clock.
 func (t *till) timed(sale store.Sale, f func(*timer)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,6 +38,14 @@ func (t *till) timed(sale store.Sale, f func(*timer)) {
 		t.timer = timer{sale: sale.ID, deadline: time.Now().Add(remaining(sale.CreatedAt, sale.Deadline))}
 	}
 	f(&t.timer)
+}
+
+// begin starts the timer of a sale that was just opened, by a clock that nobody
+// sets.
+func (t *till) begin(sale preauth.ID, lasts time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timer = timer{sale: sale, deadline: time.Now().Add(lasts)}
 }
 
 // deadline is when an unanswered payment ends.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/store"
 )
 
@@ -72,4 +73,37 @@ func TestFloorIsLowered(t *testing.T) {
 	if floor := reopen(t, b).clock.Floor(); floor.After(high.Add(-time.Hour)) {
 		t.Errorf("after a restart the floor is %s", floor)
 	}
+}
+
+// What a till has of money is dated by trusted time: a wall clock that has begun
+// anew makes none of it look old, or past its deadline, and the payment is open
+// as long as ever.
+func TestMoneyIsDatedByTrustedTime(t *testing.T) {
+	b := newBench(t, asTill, nil)
+	b.clock.Raise(time.Now().AddDate(0, 0, 20))
+	near := func(what string, got, want time.Time) {
+		t.Helper()
+		if got.Sub(want).Abs() > 20*time.Second {
+			t.Errorf("%s %s, want %s", what, got, want)
+		}
+	}
+	sale := b.opened()
+	near("asked for at", sale.CreatedAt, b.now())
+	near("open until", b.till.deadline(sale), time.Now().Add(time.Minute))
+	ask := store.Ask{
+		Ask: payment.Ask{Request: namedHash("ann")}, Payment: sale.ID, Customer: namedID("ann"),
+		RequestBytes: []byte{1}, CustomerCert: []byte{1}, Currency: "USD", CreatedAt: b.now(),
+	}
+	b.change(&store.Change{Asks: []store.Ask{ask}})
+	in := payment.BusinessInput{Event: payment.CustomerSaidNo, Request: ask.Request}
+	if _, err := b.stepSale(t.Context(), sale.ID, saleStep{in: in}); err != nil {
+		t.Fatal(err)
+	}
+	items, err := b.store.DueItems(t.Context(), farFuture, 10)
+	must(t, err)
+	if len(items) != 1 {
+		t.Fatalf("%d items", len(items))
+	}
+	near("handed in since", items[0].CreatedAt, b.now())
+	near("taken until", items[0].Deadline, b.now().AddDate(0, 0, 30))
 }

@@ -353,7 +353,7 @@ func (d *Device) storeAttempt(ctx context.Context, a store.Attempt, in payment.C
 		}
 		c.Outbox = append(c.Outbox, store.Item{
 			ItemKey: key, Payment: a.Payment, Currency: a.Currency, Total: a.Amount + a.Tip,
-			CreatedAt: time.Now(), Deadline: deadlineOf(a),
+			CreatedAt: d.now(), Deadline: deadlineOf(a),
 		})
 	}
 	if err := d.commit(ctx, c); err != nil {
