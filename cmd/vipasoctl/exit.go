@@ -108,6 +108,13 @@ func interrupted(err error) bool {
 	return ok && st.Code() == codes.Unavailable && reasonOf(err) == ""
 }
 
+// undecided is whether a call that ended with err may have been done all the
+// same: nobody has refused it.
+func undecided(err error) bool {
+	code := exitCode(err)
+	return code == exitFailed || code == exitUnreachable || code == exitTimeout
+}
+
 // resumable is whether the stream that ended with err can be opened again
 // where it stopped. A daemon that stops ends its streams in order or cancels
 // them.

@@ -21,17 +21,20 @@ func (a *app) preauthCommand() *cobra.Command {
 }
 
 func (a *app) preauthCreateCommand() *cobra.Command {
-	var instrument string
+	req := &customerv1.PreAuthorizeInstrumentRequest{}
 	cmd := &cobra.Command{
 		Use:   "create AMOUNT CUR --instrument ID",
 		Short: "Set money aside; needs a network",
 		Long: `Create lets the issuer set an amount aside on an instrument. When it returns, the
-certificate is on disk and the network may go.`,
+certificate is on disk and the network may go. If nobody knows how it ended, such as
+when the network went meanwhile, --request-id makes a later run the same call:
+nothing is set aside twice.`,
 		Example: `  vipasoctl preauth create 100.00 USD --instrument 0190b2c4-0000-7000-8000-000000000001`,
 		Args:    wants("AMOUNT", "CUR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &customerv1.PreAuthorizeInstrumentRequest{
-				RequestId: uuid.NewString(), InstrumentId: instrument, Amount: args[0], Currency: args[1],
+			req.Amount, req.Currency = args[0], args[1]
+			if req.RequestId == "" {
+				req.RequestId = uuid.NewString()
 			}
 			c, err := a.dial()
 			if err != nil {
@@ -42,13 +45,17 @@ certificate is on disk and the network may go.`,
 				resp, err = c.customer().PreAuthorizeInstrument(ctx, req, opts...)
 				return err
 			})
+			if c.met.Load() && undecided(err) {
+				a.note("it may have been set aside all the same; the same call again: --request-id %s", req.RequestId)
+			}
 			if err != nil {
 				return err
 			}
 			return a.printPreauth(cmd.Context(), resp.GetAuthorization())
 		},
 	}
-	cmd.Flags().StringVar(&instrument, "instrument", "", "`id` of the instrument to set aside on")
+	cmd.Flags().StringVar(&req.InstrumentId, "instrument", "", "`id` of the instrument to set aside on")
+	cmd.Flags().StringVar(&req.RequestId, "request-id", "", "`uuid` of this call; a repeat is the same call")
 	required(cmd, "instrument")
 	a.completeFlag(cmd, "instrument", a.instrumentIDs)
 	return cmd

@@ -30,6 +30,35 @@ func TestPreauthsThatCannotPay(t *testing.T) {
 	}
 }
 
+// TestPreauthThatNobodyKnowsTheEndOf: whoever sets money aside and hears of no
+// end is told how to make the same call again, and whoever was refused is not.
+func TestPreauthThatNobodyKnowsTheEndOf(t *testing.T) {
+	f := answering(t)
+	const again = "the same call again: --request-id "
+	create := []string{"preauth", "create", "100.00", "USD", "--instrument", instrumentID}
+	tests := []struct {
+		code, reason string
+		undecided    bool
+	}{
+		{"UNAVAILABLE", "OFFLINE", true},
+		{"DEADLINE_EXCEEDED", "DEADLINE", true},
+		{"INTERNAL", "INTERNAL", true},
+		{"NOT_FOUND", "INSTRUMENT_NOT_FOUND", false},
+	}
+	for _, tt := range tests {
+		f.fail("PreAuthorizeInstrument", failure(tt.code, tt.reason, "it went wrong"))
+		got := f.run(create...)
+		id := f.last("PreAuthorizeInstrument").(*customerv1.PreAuthorizeInstrumentRequest).RequestId
+		if strings.Contains(got.stderr, again+id) != tt.undecided || got.code == 0 {
+			t.Errorf("%s: %+v", tt.reason, got)
+		}
+		f.run(append(create, "--request-id", id)...)
+		if next := f.last("PreAuthorizeInstrument").(*customerv1.PreAuthorizeInstrumentRequest).RequestId; next != id {
+			t.Errorf("repeated as %s, not %s", next, id)
+		}
+	}
+}
+
 // TestVoidSaysWhenTheMoneyReturns: also when the instrument cannot be named.
 func TestVoidSaysWhenTheMoneyReturns(t *testing.T) {
 	f := answering(t)

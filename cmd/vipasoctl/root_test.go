@@ -15,7 +15,7 @@ var contract = []string{
 	"enroll --backend --ca --code", "logout --force",
 	"status --watch", "doctor", "ready", "trust --output", "listen --after --types", "version",
 	"instruments list",
-	"preauth create --instrument", "preauth list", "preauth void",
+	"preauth create --instrument --request-id", "preauth list", "preauth void",
 	"pay request --ref --timeout --policy --tag --tip --request-id",
 	"pay receive --single --accept-all --after --instrument --tip --tag",
 	"pay accept --amount --currency --instrument --tip --delegated", "pay decline", "pay cancel", "pay reverse",
