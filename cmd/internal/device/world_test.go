@@ -40,6 +40,7 @@ func setOffline(off bool, all ...*party) {
 	for _, p := range all {
 		p.node.Device.SetOffline(off)
 	}
+	synctest.Wait() // an answer that is on its way is there, or lost
 }
 
 // result waits for the result of a till's call.
