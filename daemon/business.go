@@ -131,13 +131,19 @@ func (d *Device) register(ctx context.Context, id preauth.ID, policy store.Polic
 	return err == nil, nil
 }
 
+// told reads a payment of which everything was told: who stores a step tells of
+// it before the lock is free.
+func (d *Device) told(ctx context.Context, id preauth.ID) (store.Sale, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.store.Sale(ctx, id)
+}
+
 // awaitSale waits until the payment has left OPEN and AWAITING.
 func (d *Device) awaitSale(ctx context.Context, id preauth.ID) (store.Sale, error) {
 	for {
 		changed := d.hub.changed.wait()
-		d.mu.Lock() // who stores a step tells of it before the lock is free
-		s, err := d.store.Sale(ctx, id)
-		d.mu.Unlock()
+		s, err := d.told(ctx, id)
 		if err != nil {
 			return s, err
 		}

@@ -93,7 +93,7 @@ func (w *wallet) storeRequest(ctx context.Context, m *merchant, r preauth.Reques
 	}
 	c.Attempts = append(c.Attempts, a)
 	c.Events = attemptEvents(a, []payment.Note{{Kind: payment.NoteRequestReceived}})
-	w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt)) // before anybody can accept
+	w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt, w.d.now())) // before anybody can accept
 	return a, d.commit(ctx, c)
 }
 
@@ -208,6 +208,9 @@ func (w *wallet) concluded(ctx context.Context, m *merchant, request preauth.Has
 	case a.State == payment.Requested || a.State == payment.Authorized:
 		return nil // not what is waited for
 	}
+	w.mu.Lock()
+	delete(m.givenUp, request)
+	w.mu.Unlock()
 	m.repeat(nil)
 	if a.Online && a.State == payment.Provisional && err == nil {
 		w.attach(request, m, verdictLimit) // the till may have the verdict in a moment
@@ -257,7 +260,7 @@ func (w *wallet) part(m *merchant, done bool) {
 	}
 	m.closing = true
 	w.d.passBundle(m.peer)
-	if m.gaveUp {
+	if len(m.givenUp) > 0 {
 		m.end(secure.CloseBusy)
 		return
 	}
@@ -281,7 +284,7 @@ func (w *wallet) deliver(a store.Attempt, fx payment.Effects) {
 	for _, msg := range fx.Send {
 		switch msg.Kind {
 		case payment.SendVoucher:
-			w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt)+answerLimit)
+			w.attach(a.Request, m, remaining(a.CreatedAt, a.ExpiresAt, w.d.now())+answerLimit)
 			m.repeat(nil)
 			if err := w.sendVoucher(m, a); err != nil {
 				w.d.log.Error("voucher not sent; it is stored and goes out at the next meeting", "payment", a.Payment.String(), "error", err)

@@ -23,19 +23,19 @@ type timer struct {
 }
 
 // remaining is how much is left of the time between two stored moments. They
-// were taken by a clock that may have been moved since: what is left is
-// nothing at the least and all of it at the most.
-func remaining(from, to time.Time) time.Duration {
-	return max(0, min(time.Until(to), to.Sub(from)))
+// were taken by trusted time, as now is, of which the clock may have been moved
+// since: what is left is nothing at the least and all of it at the most.
+func remaining(from, to, now time.Time) time.Duration {
+	return max(0, min(to.Sub(now), to.Sub(from)))
 }
 
 // timed runs f with the timer of a sale, which begins when the sale is opened
-// or, after a restart, at the first call, with what is left by the clock.
+// or, after a restart, at the first call, with what is left by trusted time.
 func (t *till) timed(sale store.Sale, f func(*timer)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.timer.sale != sale.ID {
-		t.timer = timer{sale: sale.ID, deadline: time.Now().Add(remaining(sale.CreatedAt, sale.Deadline))}
+		t.timer = timer{sale: sale.ID, deadline: time.Now().Add(remaining(sale.CreatedAt, sale.Deadline, t.d.now()))}
 	}
 	f(&t.timer)
 }

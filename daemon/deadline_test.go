@@ -60,18 +60,21 @@ func TestTheClockIsSetWhileAPaymentIsOpen(t *testing.T) {
 // was: a payment from a clock that stood a year ahead lasts its minute anew.
 func TestAPaymentOutlivesARestart(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		age  time.Duration
-		left time.Duration
+		name  string
+		age   time.Duration
+		floor time.Duration // ahead of the clock
+		left  time.Duration
 	}{
-		{"a while later", 20 * time.Second, 40 * time.Second},
-		{"too late", 2 * time.Minute, 0},
-		{"after the clock was set back", -year, time.Minute},
-		{"after it was set ahead", year, 0},
+		{"a while later", 20 * time.Second, 0, 40 * time.Second},
+		{"too late", 2 * time.Minute, 0, 0},
+		{"after the clock was set back", -year, 0, time.Minute},
+		{"after it was set ahead", year, 0, 0},
+		{"with a clock that is behind all the time", 20 * time.Second, 20 * 24 * time.Hour, 40 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b, now := newBench(t, asTill, nil), time.Now()
-			from := now.Add(-tt.age)
+			b := newBench(t, asTill, nil)
+			b.clock.Raise(time.Now().Add(tt.floor))
+			from := b.now().Add(-tt.age)
 			s := store.Sale{
 				Sale:   payment.Sale{ID: paymentName(1), State: payment.Open, Rev: 1, UpdatedAt: from},
 				Amount: 12_00, Currency: "USD", Policy: store.ForceOffline, CreatedAt: from, Deadline: from.Add(time.Minute),
@@ -149,6 +152,31 @@ func TestWhatWasNotReadIsReadAgain(t *testing.T) {
 		case <-wake:
 		case <-time.After(time.Hour):
 			t.Error("not read again")
+		}
+	})
+}
+
+// However often somebody else wakes it meanwhile, a till reads once in a while
+// what cannot be read.
+func TestWhatCannotBeReadIsReadOnceInAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, asTill, nil)
+		b.opened()
+		must(t, b.store.Close())
+		for range 20 {
+			b.till.aim(t.Context())
+		}
+		for range 5 {
+			wake := b.till.wake.wait()
+			<-wake // of all that was to be read again
+			begun := time.Now()
+			wake = b.till.wake.wait()
+			b.till.aim(t.Context())
+			<-wake
+			if took := time.Since(begun); took != adapterPause {
+				t.Errorf("read again after %s", took)
+			}
+			b.till.aim(t.Context())
 		}
 	})
 }

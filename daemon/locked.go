@@ -65,7 +65,10 @@ func (d *Device) unlock(ctx context.Context) error {
 		changed := d.sync.Changed()
 		err := syncer.ErrOffline
 		if d.sync.Online() {
-			err, changed = d.tryUnlock(ctx), nil // what the try itself changes is no reason for another
+			err = d.tryUnlock(ctx)
+			if d.sync.Online() {
+				changed = nil // what the try itself changes is no reason for another
+			}
 		}
 		if err == nil {
 			return nil

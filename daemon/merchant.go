@@ -35,10 +35,10 @@ type merchant struct {
 	// The rest is guarded by the wallet's mu. timers end the wait for each
 	// request.
 	timers  map[preauth.Hash]*time.Timer
-	parting *time.Timer // ends the wait for the till's bundle, nil before it
-	closing bool        // nothing more is expected of the till
-	gaveUp  bool        // it has not answered what was promised
-	dealt   bool        // a request was shown, or an answer sent again
+	parting *time.Timer           // ends the wait for the till's bundle, nil before it
+	closing bool                  // nothing more is expected of the till
+	givenUp map[preauth.Hash]bool // promises that it has not answered in time
+	dealt   bool                  // a request was shown, or an answer sent again
 }
 
 // readValue is the value of the read characteristic.
@@ -81,7 +81,7 @@ func (w *wallet) shakeHands(ctx context.Context, l link.Link) (*merchant, error)
 	if err != nil {
 		return nil, err
 	}
-	m := &merchant{as: who, timers: make(map[preauth.Hash]*time.Timer)}
+	m := &merchant{as: who, timers: make(map[preauth.Hash]*time.Timer), givenUp: make(map[preauth.Hash]bool)}
 	rand.Read(m.nonce[:])
 	rand.Read(m.resume[:])
 	sess, err := secure.Respond(ctx, l, w.d.local(who, peerv1.Role_ROLE_BUSINESS), secure.Responder{
@@ -298,7 +298,9 @@ func (w *wallet) overdue(m *merchant, request preauth.Hash) {
 	}
 	a, err := w.d.store.Attempt(context.Background(), request)
 	w.mu.Lock()
-	m.gaveUp = m.gaveUp || err != nil || a.State == payment.Authorized
+	if err != nil || a.State == payment.Authorized {
+		m.givenUp[request] = true
+	}
 	w.mu.Unlock()
 	w.finish(m, request)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vipaso/vipasod/ble/sim"
 	"github.com/vipaso/vipasod/daemon/payment"
 	"github.com/vipaso/vipasod/preauth"
+	"github.com/vipaso/vipasod/store"
 )
 
 // sessions returns both ends of a session, of parties that trust anybody.
@@ -94,6 +95,27 @@ func TestAProgramThatFailsDoesNotSayDone(t *testing.T) {
 	})
 }
 
+// An answer that came late, but in the same session, is stored like any other.
+func TestALateAnswerIsStored(t *testing.T) {
+	b := withHistory(t, asCustomer, payment.Authorized)
+	all, err := b.store.AttemptsOf(t.Context(), paymentName(0))
+	must(t, err)
+	request := all[0].Request
+	_, customer := sessions(t)
+	m := &merchant{peer: newPeer(b.Device, customer), as: b.self.Load(), timers: make(map[preauth.Hash]*time.Timer), givenUp: make(map[preauth.Hash]bool)}
+	b.wallet.overdue(m, request)
+	if !m.givenUp[request] {
+		t.Fatal("not given up")
+	}
+	m.closing = true
+	must(t, b.wallet.concluded(t.Context(), m, request, func(store.Attempt, preauth.Request) (payment.CustomerInput, func(*store.Attempt, *store.Change), error) {
+		return payment.CustomerInput{Event: payment.CancelReceived}, nil, nil
+	}))
+	if m.givenUp[request] {
+		t.Error("still given up")
+	}
+}
+
 // A customer that has waited in vain for the answer to a promise does not say
 // that it has stored one; one that has it does.
 func TestWhoGaveUpDoesNotSayDone(t *testing.T) {
@@ -105,7 +127,7 @@ func TestWhoGaveUpDoesNotSayDone(t *testing.T) {
 			all, err := b.store.AttemptsOf(t.Context(), paymentName(0))
 			must(t, err)
 			till, customer := sessions(t)
-			m := &merchant{peer: newPeer(b.Device, customer), as: b.self.Load(), timers: make(map[preauth.Hash]*time.Timer)}
+			m := &merchant{peer: newPeer(b.Device, customer), as: b.self.Load(), timers: make(map[preauth.Hash]*time.Timer), givenUp: make(map[preauth.Hash]bool)}
 			b.wallet.sessions[m] = struct{}{}
 			b.wallet.attach(all[0].Request, m, answerLimit)
 			done := make(chan error, 1)

@@ -36,6 +36,7 @@ type till struct {
 	timer     timer
 	progress  progress
 	visits    visits
+	rereads   bool // what could not be read is about to be read again
 }
 
 func newTill(d *Device) *till {
@@ -178,13 +179,25 @@ func (t *till) aim(ctx context.Context) aim {
 }
 
 // unread has the till look again after a read that failed, if it did: nobody
-// else wakes it while nothing changes.
+// else wakes it while nothing changes. However many fail until then, it looks
+// once.
 func (t *till) unread(what string, err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rereads {
+		return
+	}
+	t.rereads = true
 	t.d.log.Error(what, "error", err)
-	time.AfterFunc(adapterPause, t.wake.fire)
+	time.AfterFunc(adapterPause, func() {
+		t.mu.Lock()
+		t.rereads = false
+		t.mu.Unlock()
+		t.wake.fire()
+	})
 }
 
 func (t *till) isAcked(request preauth.Hash) bool {
