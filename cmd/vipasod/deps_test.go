@@ -119,7 +119,7 @@ func checkStrangers(p pkg) []string {
 			broken = append(broken, fmt.Sprintf("%s may not know %s", p.name(), to))
 			continue
 		}
-		if slices.Contains(soleImporters[imp], p.name()) {
+		if to == leaf && slices.Contains(soleImporters[imp], p.name()) {
 			continue
 		}
 		for _, rule := range strangers {
