@@ -53,7 +53,9 @@ func (a Admin) AcceptCopy(ctx context.Context, reason string) (c AcceptedCopy, a
 }
 
 // acceptCopy notes an older copy, and has everything be numbered after what the
-// copy may have forgotten: the second head, too, must not be behind again.
+// copy may have forgotten: the second head, too, must not be behind again. A
+// copy of books that were accepted and had no verdict since has forgotten
+// verdicts from that first number on.
 func (t Tx) acceptCopy(c AcceptedCopy, seen int64) error {
 	skip := skipAlways + skipForChange*min(c.Missing, skipChanges)
 	if err := t.exec(`UPDATE head SET changes = max(changes, ?) WHERE id = 1`, seen); err != nil {
@@ -63,7 +65,7 @@ func (t Tx) acceptCopy(c AcceptedCopy, seen int64) error {
 		return err
 	}
 	return t.exec(`INSERT INTO copies (changes, missing, first_verdict, at_ms, accepted_by, accepted_why)
-		SELECT ?, nullif(?, 0), coalesce(max(seq), 0) + ?, ?, ?, ? FROM verdicts`,
+		SELECT ?, nullif(?, 0), max(coalesce(max(seq), 0), coalesce((SELECT max(first_verdict) FROM copies), 0)) + ?, ?, ?, ? FROM verdicts`,
 		c.Changes, c.Missing, skip, c.At.UnixMilli(), c.By, c.Reason)
 }
 

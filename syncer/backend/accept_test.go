@@ -81,3 +81,35 @@ func TestDevicesGoOnAfterAnAcceptedCopy(t *testing.T) {
 		}
 	}
 }
+
+// last is the highest number that a verdict has.
+func (s *street) last() (n int64) {
+	s.t.Helper()
+	must(s.t, s.store.Read(s.ctx, func(t Tx) error {
+		_, err := t.one(`SELECT coalesce(max(seq), 0) FROM verdicts`, nil, &n)
+		return err
+	}))
+	return n
+}
+
+// TestVerdictNumbersAfterACopyOfAnAcceptedCopy: a copy that was made of
+// accepted books before their first verdict has forgotten, when it is put back,
+// verdicts from the number on that was set aside for that.
+func TestVerdictNumbersAfterACopyOfAnAcceptedCopy(t *testing.T) {
+	s := newStreet(t)
+	w := s.phone.preauthorize(s.card, 100_00)
+	early := s.copied()
+	for range 3 {
+		s.till.expect(w.sale(s.till, 1_00).claim(), settled(1_00))
+	}
+	s.put(early)
+	accepted := s.copied()
+	s.till.expect(w.sale(s.till, 2_00).claim(), settled(2_00))
+	given := s.last()
+
+	s.put(accepted)
+	s.till.expect(w.sale(s.till, 3_00).claim(), settled(3_00))
+	if got := s.last(); got <= given { // the only one that is there
+		t.Errorf("verdict %d after %d", got, given)
+	}
+}

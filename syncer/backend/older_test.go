@@ -122,6 +122,8 @@ func (c cupboard) accept(older bool) {
 		if _, _, err := a.AcceptCopy(c.t.Context(), ""); !errors.Is(err, ErrInvalid) {
 			c.t.Errorf("without a reason: %v", err)
 		}
+		before, err := a.AcceptedCopies(c.t.Context())
+		must(c.t, err)
 		got, accepted, err := a.AcceptCopy(c.t.Context(), "disk died")
 		must(c.t, err)
 		if accepted != (older && first) || accepted && (got.By != "ann" || got.Reason != "disk died" || !got.At.Equal(start)) {
@@ -129,7 +131,7 @@ func (c cupboard) accept(older bool) {
 		}
 		all, err := a.AcceptedCopies(c.t.Context())
 		must(c.t, err)
-		if (len(all) == 1) != older || older && (all[0].By != "ann" || all[0].Reason != "disk died" || all[0].Changes+all[0].Missing == 0) {
+		if (len(all) == len(before)+1) != accepted || (len(all) > 0) != older || older && (all[0].By != "ann" || all[0].Reason != "disk died" || all[0].Changes+all[0].Missing == 0) {
 			c.t.Errorf("%+v are kept", all)
 		}
 		must(c.t, a.Store.Close())
