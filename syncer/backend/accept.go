@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -31,7 +32,8 @@ type AcceptedCopy struct {
 // changes nothing then.
 //
 // The error wraps ErrInvalid for a reason that is empty, too long or no plain
-// text.
+// text, and ErrDurability if the copy is accepted and a power cut may yet have
+// the books be taken for an older copy again.
 func (a Admin) AcceptCopy(ctx context.Context, reason string) (c AcceptedCopy, accepted bool, err error) {
 	if err := checkReason(reason); err != nil {
 		return c, false, err
@@ -49,7 +51,17 @@ func (a Admin) AcceptCopy(ctx context.Context, reason string) (c AcceptedCopy, a
 		accepted = true
 		return t.acceptCopy(c, older.seen)
 	})
-	return c, accepted && err == nil, err
+	if err != nil || !accepted {
+		return c, false, err
+	}
+	changes, seen, err := a.Store.heads(ctx)
+	if err == nil {
+		err = a.Store.syncHead(changes, seen)
+	}
+	if err != nil {
+		return c, false, fmt.Errorf("the copy is accepted, but not yet in the file beside it: %w: %w", ErrDurability, err)
+	}
+	return c, true, nil
 }
 
 // acceptCopy notes an older copy, and has everything be numbered after what the

@@ -20,7 +20,8 @@ var ErrOlderCopy = errors.New("the books are an older copy")
 func headOf(path string) string { return strings.TrimSuffix(path, ".db") + ".head" }
 
 // openHead opens the second head and finds out whether the books are behind it.
-// If not, it is on disk, but for its name, before anything is committed.
+// If not, it is on disk, but for its name, before anything is committed: an
+// empty one would have the books be taken for an older copy.
 func (s *Store) openHead(ctx context.Context, path string) error {
 	head, err := secondhead.Open(headOf(path))
 	if err != nil {
@@ -38,10 +39,20 @@ func (s *Store) openHead(ctx context.Context, path string) error {
 	case secondhead.Behind(changes, seen):
 		s.older = &olderCopy{changes, seen}
 		return nil
-	case changes == seen:
-		return nil
 	}
-	return errors.Join(head.Save(changes), head.Sync())
+	return s.syncHead(changes, seen)
+}
+
+// syncHead has the second head, which says seen, say changes, and waits until
+// that is on disk. It waits even if the head says so already: whoever wrote that
+// may not have waited.
+func (s *Store) syncHead(changes, seen int64) error {
+	if changes != seen {
+		if err := s.head.Save(changes); err != nil {
+			return err
+		}
+	}
+	return s.head.Sync()
 }
 
 // heads returns how many changes the books have taken, and how many the second

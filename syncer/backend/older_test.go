@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/vipaso/vipasod/store/secondhead"
 )
 
 // A cupboard holds books, whose files are changed while nobody has them open.
@@ -161,6 +163,23 @@ func TestTwoAcceptOneCopy(t *testing.T) {
 	a := books.open()
 	if err := a.Store.Older(); !errors.Is(err, ErrOlderCopy) {
 		t.Errorf("put back again: %v", err)
+	}
+	must(t, a.Store.Close())
+}
+
+// TestAcceptingWaitsForTheSecondHead: where the second head cannot be waited for,
+// nobody is told that the copy is accepted.
+func TestAcceptingWaitsForTheSecondHead(t *testing.T) {
+	books := cupboard{t, filepath.Join(t.TempDir(), "books.db")}
+	books.add(2)
+	must(t, os.Remove(headOf(books.path)))
+	a := books.open()
+	must(t, a.Store.head.Close())
+	var err error
+	a.Store.head, err = secondhead.Open(os.DevNull) // takes everything, but no fsync
+	must(t, err)
+	if _, accepted, err := a.AcceptCopy(t.Context(), "disk died"); accepted || !errors.Is(err, ErrDurability) {
+		t.Errorf("accepted is %t: %v", accepted, err)
 	}
 	must(t, a.Store.Close())
 }

@@ -9,11 +9,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/vipaso/vipasod/store/secondhead"
 	"github.com/vipaso/vipasod/syncer/backend"
 )
 
 // accepted is the flow of a backend whose books were put back.
 var accepted = flow{name: "accepted", prepare: putBooksBack, run: runAccepted, sound: soundAccepted, file: booksFile, head: booksHead}
+
+// begun is the flow of a backend that two processes open for the first time.
+var begun = flow{name: "begun", run: runBegun, sound: soundBooks, file: booksFile, head: booksHead}
 
 // errOlder says that books are, or are not, taken for an older copy.
 var errOlder = errors.New("taken for an older copy")
@@ -52,12 +56,30 @@ func runAccepted(dir string, told func(), weaken func(any) error) error {
 		return fmt.Errorf("accepted is %t: %w", done, err)
 	}
 	told()
+	return work(dir, told, weaken)
+}
+
+// runBegun works with books whose second head another process has made, which
+// has not waited for it.
+func runBegun(dir string, told func(), weaken func(any) error) error {
+	head, err := secondhead.Open(filepath.Join(dir, booksHead))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(head.Save(0), head.Close()); err != nil {
+		return err
+	}
+	return work(dir, told, weaken)
+}
+
+// work makes changes to books.
+func work(dir string, told func(), weaken func(any) error) error {
 	o, err := openOffice(dir, told, weaken)
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{"Ann", "Bob"} {
-		if _, err := o.admin.CreateCustomer(ctx, name); err != nil {
+		if _, err := o.admin.CreateCustomer(context.Background(), name); err != nil {
 			return err
 		}
 		told()

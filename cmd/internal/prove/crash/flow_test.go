@@ -45,7 +45,7 @@ type flow struct {
 	returns bool
 }
 
-var flows = []flow{till, wallet, restored, books, accepted}
+var flows = []flow{till, wallet, restored, books, accepted, begun}
 
 // childEnv makes the test binary run the flow of that name, in the directory
 // of its first argument and at the level of its second.
