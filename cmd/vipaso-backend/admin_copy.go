@@ -26,16 +26,25 @@ Then bring in what devices still have:
      books do not know of it.
   2. Start serve. Devices hand in by themselves what has no verdict yet.
   3. On a device that may be long away, "vipasoctl payments evacuate FILE" writes
-     what it has; "admin import FILE" takes it here, and "vipasoctl payments carry
-     FILE" on any device with a network. Nothing settles twice.
+     what it thinks the backend lacks, and no more; "admin import FILE" takes it
+     here, and "vipasoctl payments carry FILE" on any device with a network.
+     Nothing settles twice.
   4. Compare with "ledger check" and "reconcile".
 
 What the copy does not know at all, no file brings back: devices that enrolled
 since must enroll again, what was promised on a pre-authorization of theirs, or
-on one that was issued since, gets no verdict, and new balances are gone. A
-payment that both sides have as settled is not handed in again: "payment show ID"
-says whether the books have it, "vipasoctl payments receipt" on either device
-proves it.`,
+on one that was issued since, gets no verdict, and new balances are gone.
+
+What had a verdict in the lost books is not handed in again. What such a payment
+held goes back to the customer at its settle_by; if that has passed, as soon as
+these books are served, before anything can be imported. A claim in the copy that
+was reversed later stays settled here until it is put right by hand. "payment show
+ID" says what the books have of a payment, "vipasoctl payments receipt" on either
+device proves it.
+
+Keys that were rotated since the copy are unknown to it. What was certified under
+such an issuer key is refused, and gets no verdict: devices that stay refused must
+enroll again. After a lost root rotation devices refuse every trust bundle.`,
 		Example: `  vipaso-backend admin --dir ./backend copy accept --reason "disk died, backup of Sunday"`,
 		RunE: a.quietly(func(c *cobra.Command, _ []string, b backend.Admin, p printer) error {
 			if reason == "" {

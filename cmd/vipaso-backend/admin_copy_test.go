@@ -180,6 +180,21 @@ func (s *site) onlyReads(file string) {
 	}
 }
 
+// What a copy loses for good is said before somebody decides to go on with it.
+func TestHelpSaysWhatAcceptingLoses(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir()}
+	code, out, errs := s.admin("copy", "accept", "--help")
+	out = strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{
+		"what it thinks the backend lacks, and no more", "is not handed in again", "goes back to the customer at its settle_by",
+		"reversed later stays settled here", "rotated since the copy are unknown", "refuse every trust bundle",
+	} {
+		if code != exitOK || errs != "" || !strings.Contains(out, want) {
+			t.Errorf("help without %q: %d %s%s", want, code, out, errs)
+		}
+	}
+}
+
 // A database that is gone while its second head is there was not there from the
 // beginning: serve makes no new one unnoticed.
 func TestALostDatabaseIsNoticed(t *testing.T) {

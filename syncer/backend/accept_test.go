@@ -113,3 +113,24 @@ func TestVerdictNumbersAfterACopyOfAnAcceptedCopy(t *testing.T) {
 		t.Errorf("verdict %d after %d", got, given)
 	}
 }
+
+// TestWhatAnAcceptedCopyLoses: a reversal that the copy has forgotten does not
+// come by itself, and what a forgotten claim held is the customer's once its
+// settle_by has passed.
+func TestWhatAnAcceptedCopyLoses(t *testing.T) {
+	s := newStreet(t)
+	w := s.phone.preauthorize(s.card, 100_00)
+	reversed := w.sale(s.till, 10_00)
+	s.till.expect(reversed.claim(), settled(10_00))
+	early := s.copied()
+	s.till.expect(reversed.undo().cancelled(), cancelled)
+	lost := w.sale(s.till, 20_00)
+	s.till.expect(lost.claim(), settled(20_00))
+
+	s.put(early)
+	s.advance(60 * day)
+	must(t, s.server.Sweep(s.ctx))
+	if s.owed(s.till.owner) != 10_00 || s.free(s.card) != 490_00 {
+		t.Errorf("the shop is owed %d, the card has %d", s.owed(s.till.owner), s.free(s.card))
+	}
+}
