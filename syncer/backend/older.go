@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/vipaso/vipasod/store/secondhead"
 )
@@ -28,6 +30,9 @@ func (s *Store) openHead(ctx context.Context, path string) error {
 		return err
 	}
 	s.head = head
+	if err := giveAlong(headOf(path), path); err != nil {
+		return err
+	}
 	changes, seen, err := s.heads(ctx)
 	if err == nil && secondhead.Behind(changes, seen) {
 		// Another process may just be writing it, and half of it was read.
@@ -41,6 +46,21 @@ func (s *Store) openHead(ctx context.Context, path string) error {
 		return nil
 	}
 	return s.syncHead(changes, seen)
+}
+
+// giveAlong has a file belong to whom another one does, if this is root, as
+// SQLite does with its own: who looks at the books as root may be the first to
+// open them, and the backend, which is not root, must be able to write it.
+func giveAlong(file, like string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(like)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return os.Chown(file, int(owner.Uid), int(owner.Gid))
 }
 
 // syncHead has the second head, which says seen, say changes, and waits until

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -248,4 +249,22 @@ func TestWhatChangesNothingIsNotCounted(t *testing.T) {
 	}
 	must(t, a.Store.Close())
 	must(t, beside.Store.Close())
+}
+
+// The second head belongs to whom the books belong, whoever opens them first.
+func TestTheSecondHeadBelongsToWhomTheBooksDo(t *testing.T) {
+	c := cupboard{t, filepath.Join(t.TempDir(), "backend.db")}
+	c.add(1)
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 65534 // root's neighbour, whose service it is
+		must(t, os.Chown(c.path, owner, owner))
+	}
+	must(t, os.Remove(headOf(c.path)))
+	must(t, c.open().Store.Close())
+	info, err := os.Stat(headOf(c.path))
+	must(t, err)
+	if got := int(info.Sys().(*syscall.Stat_t).Uid); got != owner {
+		t.Errorf("the head belongs to %d, the books to %d", got, owner)
+	}
 }

@@ -70,7 +70,7 @@ func (a Admin) WithdrawIssuer(ctx context.Context, find func(preauth.PublicKey) 
 
 // checkReason takes what a person wrote to be kept.
 func checkReason(reason string) error {
-	if reason == "" || len(reason) > reasonBytes || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unprintable) {
+	if strings.TrimSpace(reason) == "" || len(reason) > reasonBytes || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unprintable) {
 		return fmt.Errorf("reason %.64q is not 1 to %d bytes of plain text: %w", reason, reasonBytes, ErrInvalid)
 	}
 	return nil
