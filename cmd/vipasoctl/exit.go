@@ -111,6 +111,9 @@ func interrupted(err error) bool {
 // undecided is whether a call that ended with err may have been done all the
 // same: nobody has refused it.
 func undecided(err error) bool {
+	if st, ok := statusOf(err); ok && st.Code() == codes.ResourceExhausted {
+		return false // a limit
+	}
 	code := exitCode(err)
 	return code == exitFailed || code == exitUnreachable || code == exitTimeout
 }

@@ -31,10 +31,10 @@ With --json it prints exactly one object, the payment.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Amount, req.Currency = args[0], args[1]
 			req.Timeout = durationpb.New(timeout)
-			if req.RequestId == "" {
-				req.RequestId = uuid.NewString()
-			}
 			var err error
+			if req.RequestId, err = callID(cmd, req.RequestId); err != nil {
+				return err
+			}
 			if req.Policy, err = parsePolicy(policy); err != nil {
 				return err
 			}
@@ -54,6 +54,19 @@ With --json it prints exactly one object, the payment.`,
 	completeWords(cmd, "policy", words(businessv1.Policy(0).Descriptor())...)
 	completeWords(cmd, "tip", "any", "none", "max:")
 	return cmd
+}
+
+// callID is the request_id of a call: what --request-id says, or a new one. An
+// empty one is that of a script whose variable is not set, and each repeat would
+// be a new call.
+func callID(cmd *cobra.Command, given string) (string, error) {
+	if given == "" && cmd.Flags().Changed("request-id") {
+		return "", usagef("--request-id is empty: want a uuid")
+	}
+	if given == "" {
+		given = uuid.NewString()
+	}
+	return given, nil
 }
 
 func parsePolicy(s string) (businessv1.Policy, error) {

@@ -33,8 +33,9 @@ nothing is set aside twice.`,
 		Args:    wants("AMOUNT", "CUR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Amount, req.Currency = args[0], args[1]
-			if req.RequestId == "" {
-				req.RequestId = uuid.NewString()
+			var err error
+			if req.RequestId, err = callID(cmd, req.RequestId); err != nil {
+				return err
 			}
 			c, err := a.dial()
 			if err != nil {

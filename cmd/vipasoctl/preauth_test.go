@@ -44,6 +44,7 @@ func TestPreauthThatNobodyKnowsTheEndOf(t *testing.T) {
 		{"DEADLINE_EXCEEDED", "DEADLINE", true},
 		{"INTERNAL", "INTERNAL", true},
 		{"NOT_FOUND", "INSTRUMENT_NOT_FOUND", false},
+		{"RESOURCE_EXHAUSTED", "LIMIT_TOTAL", false},
 	}
 	for _, tt := range tests {
 		f.fail("PreAuthorizeInstrument", failure(tt.code, tt.reason, "it went wrong"))
@@ -53,6 +54,9 @@ func TestPreauthThatNobodyKnowsTheEndOf(t *testing.T) {
 			t.Errorf("%s: %+v", tt.reason, got)
 		}
 		f.run(append(create, "--request-id", id)...)
+		if got := f.run(append(create, "--request-id", "")...); got.code != exitUsage {
+			t.Errorf("with the id of a variable that is not set: %+v", got)
+		}
 		if next := f.last("PreAuthorizeInstrument").(*customerv1.PreAuthorizeInstrumentRequest).RequestId; next != id {
 			t.Errorf("repeated as %s, not %s", next, id)
 		}
