@@ -162,7 +162,11 @@ func judgeOutbox(n int, items []store.Item, now time.Time) finding {
 		return failed(catalogue.TooLate, "%s; %d past their deadline", waits, late).
 			to("Hand over what waits with `vipasoctl sync now`, then `vipasoctl payments list --unsynced`.")
 	case refused > 0:
-		return warning(reason, "%s; %d were not accepted", waits, refused)
+		found := warning(reason, "%s; %d were not accepted", waits, refused)
+		if reason == catalogue.PreauthNotFound { // whose next step is for the device that has it
+			found = found.to("The backend does not know the pre-authorization: ask its operator whether its books are an older copy. What is owed is kept, and tried again.")
+		}
+		return found
 	}
 	return fine("%s", waits)
 }

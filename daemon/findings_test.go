@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +181,10 @@ func TestJudgeOutbox(t *testing.T) {
 			looks{isFailed, catalogue.TooLate, "2 waiting, the oldest since 2026-11-21 11:00 UTC; 1 past their deadline"}},
 	} {
 		wantFinding(t, tt.name, judgeOutbox(len(tt.items), tt.items, noon), tt.want)
+	}
+	unknown := judgeOutbox(1, []store.Item{item(0, time.Hour, catalogue.PreauthNotFound)}, noon)
+	if !strings.Contains(unknown.next, "ask its operator") { // and not to look on the till
+		t.Errorf("next step of a backend that does not know the money: %q", unknown.next)
 	}
 }
 
