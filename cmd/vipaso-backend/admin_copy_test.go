@@ -132,7 +132,7 @@ func TestAnOlderCopyIsServedOnlyIfAccepted(t *testing.T) {
 	s.stop()
 	s.put(early)
 
-	refusesToServe(t, s.dir, "the books are an older copy", "changes are missing", "receipts", "copy accept --reason TEXT", "copy accept --help")
+	refusesToServe(t, s.dir, "the books are an older copy", "of their changes are missing", "receipts", "copy accept --reason TEXT", "copy accept --help")
 	s.onlyReads(file)
 	if code, _, errs := s.admin("copy", "accept"); code != exitUsage || !strings.Contains(errs, "--reason is needed") {
 		t.Errorf("without a reason: %d %s", code, errs)
@@ -202,7 +202,7 @@ func TestALostDatabaseIsNoticed(t *testing.T) {
 	s.create("customer_id", "customer", "create", "--name", "Ada")
 	s.stop()
 	s.put(nil)
-	refusesToServe(t, s.dir, "changes are missing")
+	refusesToServe(t, s.dir, "of their changes are missing")
 	if code, out, errs := s.admin("copy", "accept", "--reason", "begin anew", "--json"); code != exitOK || !strings.HasPrefix(out, `{"accepted":true,"accepted_at":"`) {
 		t.Errorf("accepted: %d %s%s", code, out, errs)
 	}

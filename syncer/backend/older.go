@@ -98,7 +98,10 @@ func (o *olderCopy) missing() int64 { return max(0, o.seen-o.changes) }
 func (o *olderCopy) err() error {
 	what := "how many changes are missing is not known, for they came without their .head file"
 	if n := o.missing(); n > 0 {
-		what = fmt.Sprintf("%d changes are missing", n)
+		what = fmt.Sprintf("%d of their changes are missing", n)
+		if n == 1 {
+			what = "one of their changes is missing"
+		}
 	}
 	return fmt.Errorf("%w: %s; devices may hold receipts for payments that these books do not know, and to serve from them would let that money be spent again", ErrOlderCopy, what)
 }

@@ -67,11 +67,11 @@ func TestOlderBooksAreReadOnly(t *testing.T) {
 		says   string // empty: they are no older copy
 	}{
 		"nothing happens":            {func(cupboard, []byte) {}, ""},
-		"an older file is put back":  {func(c cupboard, early []byte) { overwrite(c.t, c.path, string(early)) }, "3 changes are missing"},
-		"the database is gone":       {func(c cupboard, _ []byte) { must(c.t, os.Remove(c.path)) }, "5 changes are missing"},
+		"an older file is put back":  {func(c cupboard, early []byte) { overwrite(c.t, c.path, string(early)) }, "3 of their changes are missing"},
+		"the database is gone":       {func(c cupboard, _ []byte) { must(c.t, os.Remove(c.path)) }, "5 of their changes are missing"},
 		"the second head is gone":    {func(c cupboard, _ []byte) { must(c.t, os.Remove(headOf(c.path))) }, "is not known"},
 		"the second head is damaged": {func(c cupboard, _ []byte) { overwrite(c.t, headOf(c.path), "0000") }, "is not known"},
-		"the second head is ahead":   {func(c cupboard, _ []byte) { overwrite(c.t, headOf(c.path), fmt.Sprintf("%020d\n", 6)) }, "1 changes are missing"},
+		"the second head is ahead":   {func(c cupboard, _ []byte) { overwrite(c.t, headOf(c.path), fmt.Sprintf("%020d\n", 6)) }, "one of their changes is missing"},
 		"the second head lags":       {func(c cupboard, _ []byte) { overwrite(c.t, headOf(c.path), fmt.Sprintf("%020d\n", 1)) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
