@@ -87,7 +87,7 @@ var exits = []struct {
 	{backend.ErrDatabase, exitConfig, "use --db sqlite:PATH with the path that serve was given, or leave it out for the database in --dir"},
 	{backend.ErrDurability, exitConfig, "put the database on a local file system that can do WAL"},
 	{backend.ErrCommit, exitFailed, "start it again: what was stored stays stored, and devices hand in again what got no answer; look at the disk if this repeats"},
-	{backend.ErrSeal, exitFailed, "it may have been sealed for another backend; if it is this one's, copy the file again and repeat: nothing settles twice"},
+	{backend.ErrSeal, exitFailed, "it may have been sealed for another backend, or for a sealing key that was lost since; if it is this one's, copy the file again and repeat: nothing settles twice"},
 	{errFile, exitUsage, "name another FILE, in a directory that exists: what exists is not replaced"},
 	{errJournal, exitFailed, "ask for a fresh export of the device; if it still disagrees, its store was put back or its journal replaced: look at the device before it is used again"},
 	{errUnsound, exitFailed, "keep a copy of the database before anything else; every line above is one thing to look at"},

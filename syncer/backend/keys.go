@@ -106,6 +106,9 @@ func (s *Server) adoptSealing(t Tx) error {
 	if err != nil || known == public {
 		return err
 	}
+	if known != "" {
+		s.log.Warn("the sealing key is another one: what was evacuated before cannot be opened without the lost one", "key", public, "before", known)
+	}
 	if err := t.putSetting(name, public); err != nil {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,8 +291,26 @@ func TestKeysMustBeThere(t *testing.T) {
 	r.wantIssuers("of the first root", 1)
 }
 
+// A first sealing key raises the epoch, as does another one. That what was sealed
+// for a lost one cannot be opened is told, once.
 func TestANewSealingKeyRaisesTheEpoch(t *testing.T) {
 	r := newRotor(t)
+	var log strings.Builder
+	start := func(key *ecdh.PrivateKey) {
+		r.authority.Sealing = key
+		_, err := New(r.ctx, r.store, r.authority, Options{Now: r.now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		must(t, err)
+	}
+	start(sealingKey(t))
+	if strings.Contains(log.String(), "sealing key") {
+		t.Errorf("of a first key: %s", &log)
+	}
+	another := sealingKey(t)
+	start(another)
+	start(another)
+	if strings.Count(log.String(), "the sealing key is another one") != 1 {
+		t.Errorf("of another key: %s", &log)
+	}
 	before := r.trust()
 	key := sealingKey(t)
 	r.authority.Sealing = key
