@@ -170,7 +170,7 @@ func (c chargeAnswer) judge(ctx context.Context, d *Device, who *self, p *payer,
 		d.log.Warn("charge refused", "payment", sale.ID.String(), "error", err)
 		return payment.BusinessInput{Event: payment.Refuse, Request: ask.Request, Code: preauth.Code(err)}, nil
 	}
-	ask.VoucherBytes, ask.Total, ask.StoredAt = c.charge, ok.Body.Amount+ok.Body.Tip, time.Now()
+	ask.VoucherBytes, ask.Total, ask.StoredAt = c.charge, ok.Body.Amount+ok.Body.Tip, d.now()
 	return payment.BusinessInput{Event: payment.PaidOnline, Request: ask.Request, Voucher: ok.Hash, Tip: ok.Body.Tip}, nil
 }
 
@@ -266,7 +266,7 @@ type saleStep struct {
 // its events and its outbox items. The caller holds the lock.
 func (d *Device) storeSale(ctx context.Context, sale store.Sale, step saleStep) (store.Sale, payment.Effects, error) {
 	in := step.in
-	next, fx, err := sale.Sale.Step(in, time.Now())
+	next, fx, err := sale.Sale.Step(in, d.now())
 	if err != nil {
 		return sale, payment.Effects{}, err
 	}

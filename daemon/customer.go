@@ -83,7 +83,7 @@ func (w *wallet) storeRequest(ctx context.Context, m *merchant, r preauth.Reques
 	c := &store.Change{}
 	for _, old := range earlier {
 		if old.State == payment.Requested {
-			next, _, err := old.Attempt.Step(payment.CustomerInput{Event: payment.Supersede}, time.Now())
+			next, _, err := old.Attempt.Step(payment.CustomerInput{Event: payment.Supersede}, w.d.now())
 			if err != nil {
 				return a, err
 			}

@@ -105,5 +105,8 @@ func TestMoneyIsDatedByTrustedTime(t *testing.T) {
 		t.Fatalf("%d items", len(items))
 	}
 	near("handed in since", items[0].CreatedAt, b.now())
+	ended, err := b.stepSale(t.Context(), sale.ID, saleStep{in: payment.BusinessInput{Event: payment.TimedOut}})
+	must(t, err)
+	near("ended at", ended.UpdatedAt, b.now())
 	near("taken until", items[0].Deadline, b.now().AddDate(0, 0, 30))
 }

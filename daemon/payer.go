@@ -202,7 +202,7 @@ func (t *till) makeRequest(ctx context.Context, p *payer) (store.Sale, payment.E
 	if err != nil {
 		return sale, none, err
 	}
-	next, fx, err := sale.Sale.Step(payment.BusinessInput{Event: payment.AskMade, Request: r.Hash}, time.Now())
+	next, fx, err := sale.Sale.Step(payment.BusinessInput{Event: payment.AskMade, Request: r.Hash}, t.d.now())
 	if err != nil {
 		return sale, none, err
 	}

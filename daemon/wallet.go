@@ -334,7 +334,7 @@ func (d *Device) storeAttemptStep(ctx context.Context, request preauth.Hash, in 
 
 // storeAttempt steps and stores a. The caller holds the lock.
 func (d *Device) storeAttempt(ctx context.Context, a store.Attempt, in payment.CustomerInput, change func(*store.Attempt, *store.Change)) (store.Attempt, payment.Effects, error) {
-	next, fx, err := a.Attempt.Step(in, time.Now())
+	next, fx, err := a.Attempt.Step(in, d.now())
 	if err != nil {
 		return a, payment.Effects{}, err
 	}
