@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vipaso/vipasod/preauth"
-	backendv1 "github.com/vipaso/vipasod/proto/vipaso/backend/v1"
 	peerv1 "github.com/vipaso/vipasod/proto/vipaso/peer/v1"
+
+	"github.com/vipaso/vipasod/preauth"
 )
 
 // program is a command line of the program as a process of its own.
@@ -103,19 +103,8 @@ func refusesToServe(t *testing.T, dir string, want ...string) {
 // again.
 func TestAnOlderCopyIsServedOnlyIfAccepted(t *testing.T) {
 	s := serveApart(t, filepath.Join(t.TempDir(), "backend"))
-	shop := s.create("business_id", "business", "create", "--name", "Cafe Luna")
-	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
-	card := s.create("instrument_id", "instrument", "create", "--customer", ada, "--balance", "500.00")
-	code := s.create("code", "enroll-code", "create", "--business", shop)
-	till := s.enroll(byCode(code, 1), code, newKey(t))
-	code = s.create("code", "enroll-code", "create", "--customer", ada)
-	phone := s.enroll(byCode(code, 2), code, newKey(t))
-	instrument, err := preauth.ParseID(card)
-	must(t, err)
-	pre, err := phone.calls.PreAuthorize(t.Context(), &backendv1.PreAuthorizeRequest{
-		RequestId: make([]byte, 16), InstrumentId: instrument[:], Amount: 100_00, Currency: "USD",
-	})
-	must(t, err)
+	till, phone, instrument := s.furnished()
+	pre := s.setsAside(phone, instrument)
 	bundle, err := preauth.Open[*peerv1.TrustBundle](pre.TrustBundle)
 	must(t, err)
 	s.stop()

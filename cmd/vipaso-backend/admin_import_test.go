@@ -42,19 +42,8 @@ func sealed(t *testing.T, key []byte, items ...*backendv1.Item) string {
 func TestImport(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "backend"))
 	defer s.stop()
-	shop := s.create("business_id", "business", "create", "--name", "Cafe Luna")
-	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
-	card := s.create("instrument_id", "instrument", "create", "--customer", ada, "--balance", "500.00")
-	code := s.create("code", "enroll-code", "create", "--business", shop)
-	till := s.enroll(byCode(code, 1), code, newKey(t))
-	code = s.create("code", "enroll-code", "create", "--customer", ada)
-	phone := s.enroll(byCode(code, 2), code, newKey(t))
-	instrument, err := preauth.ParseID(card)
-	must(t, err)
-	pre, err := phone.calls.PreAuthorize(t.Context(), &backendv1.PreAuthorizeRequest{
-		RequestId: make([]byte, 16), InstrumentId: instrument[:], Amount: 100_00, Currency: "USD",
-	})
-	must(t, err)
+	till, phone, instrument := s.furnished()
+	pre := s.setsAside(phone, instrument)
 	payment, item := sale(t, till, phone, pre.PreauthCert)
 	bundle, err := preauth.Open[*peerv1.TrustBundle](pre.TrustBundle)
 	must(t, err)
@@ -153,15 +142,7 @@ func (s *site) failsOnTheWay(payment, file string) {
 func TestRevokeSaysWhatMayArrive(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "backend"))
 	defer s.stop()
-	shop := s.create("business_id", "business", "create", "--name", "Cafe Luna")
-	ada := s.create("customer_id", "customer", "create", "--name", "Ada")
-	card := s.create("instrument_id", "instrument", "create", "--customer", ada, "--balance", "500.00")
-	code := s.create("code", "enroll-code", "create", "--business", shop)
-	till := s.enroll(byCode(code, 1), code, newKey(t))
-	code = s.create("code", "enroll-code", "create", "--customer", ada)
-	phone := s.enroll(byCode(code, 2), code, newKey(t))
-	instrument, err := preauth.ParseID(card)
-	must(t, err)
+	till, phone, instrument := s.furnished()
 	idOf := func(d *device) string {
 		cert, err := preauth.Open[*peerv1.DeviceCert](d.cert)
 		must(t, err)
